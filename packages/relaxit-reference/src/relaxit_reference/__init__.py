@@ -1,0 +1,11 @@
+"""The NumPy and SciPy ground truth for relaxed discrete distributions, and their specifications."""
+
+from .distribution import ReferenceDistribution as ReferenceDistribution
+from .distributions.binary_concrete import BinaryConcrete as BinaryConcrete
+from .distributions.exp_gumbel_softmax import ExpGumbelSoftmax as ExpGumbelSoftmax
+from .distributions.gumbel_softmax import GumbelSoftmax as GumbelSoftmax
+from .distributions.logit_binary_concrete import LogitBinaryConcrete as LogitBinaryConcrete
+from .spec import Spec as Spec
+from .spec import SpecError as SpecError
+from .spec import load_spec as load_spec
+from .spec import load_specs as load_specs

@@ -1,0 +1,183 @@
+"""What every reference distribution is: a frozen dataclass of parameters, a noise and a map.
+
+Written for reading, in float64: no speed, no numerical trick that the torch side might share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import expit, logit, softmax
+
+from relaxit_reference.domains import Array
+from relaxit_reference.spec import Spec, load_spec
+
+Size = int | tuple[int, ...] | None
+RandomState = int | np.random.Generator | None
+
+
+@dataclass(frozen=True)
+class ReferenceDistribution:
+    """Checks its parameters against its specification and holds them as float64 arrays.
+
+    Shapes: parameters broadcast over `batch_shape`; a value has shape
+    `(*size, *batch_shape, *event_shape)`.
+
+    Raises:
+        ValueError: a parameter outside its domain, none or several of an exclusive group, batch
+            shapes that do not broadcast.
+    """
+
+    def __post_init__(self) -> None:
+        for group in self.spec.exclusive:
+            given = [name for name in group if getattr(self, name) is not None]
+            if len(given) != 1:
+                found = " and ".join(given) or "none"
+                raise ValueError(
+                    f"exactly one of {', '.join(group)} must be given, but got {found}"
+                )
+        for name, parameter in self.spec.parameters.items():
+            if getattr(self, name) is None:
+                continue
+            value = np.asarray(getattr(self, name), dtype=np.float64)
+            if not np.all(parameter.domain.contains(value)):
+                raise ValueError(f"{name} must be {parameter.domain.describe()}, but got {value}")
+            object.__setattr__(self, name, value)
+        _ = self.batch_shape
+
+    @property
+    def spec(self) -> Spec:
+        """The specification: the file that has the name of the module."""
+        return load_spec(type(self).__module__.rpartition(".")[2])
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """What the parameters broadcast to, without their event dimensions."""
+        return np.broadcast_shapes(
+            *(
+                value.shape[: value.ndim - self.spec.parameters[name].domain.event_dim]
+                for name, value in self._given().items()
+            )
+        )
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """The shape of one value: by default that of the last dimensions of a parameter."""
+        for name, value in self._given().items():
+            if self.spec.parameters[name].domain.event_dim == self.spec.event_dim:
+                return tuple(value.shape[value.ndim - self.spec.event_dim :])
+        raise NotImplementedError
+
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """The shape of the noise of one value."""
+        return self.event_shape
+
+    def noise(self, size: Size = None, random_state: RandomState = None) -> Array:
+        """Draws base noise of shape `(*size, *batch_shape, *noise_shape)`."""
+        random = np.random.default_rng(random_state)
+        sample = () if size is None else tuple(np.atleast_1d(size))
+        draw = {
+            "uniform": random.uniform,
+            "normal": random.normal,
+            "gumbel": random.gumbel,
+            "logistic": random.logistic,
+        }[self.spec.noise.law]
+        return np.asarray(draw(size=(*sample, *self.batch_shape, *self.noise_shape)))
+
+    def rvs(self, size: Size = None, random_state: RandomState = None) -> Array:
+        """Draws values of shape `(*size, *batch_shape, *event_shape)`."""
+        return self.relax(self.noise(size, random_state))
+
+    def relax(self, noise: ArrayLike) -> Array:
+        """The value of `noise`."""
+        soft = self.surrogate(noise)
+        return self.harden(soft) if getattr(self, "hard", False) else soft
+
+    def surrogate(self, noise: ArrayLike) -> Array:
+        """The function whose derivative the backward pass is; `relax` itself unless `hard`."""
+        raise NotImplementedError
+
+    def harden(self, x: ArrayLike) -> Array:
+        """The discrete value of a relaxed one."""
+        raise NotImplementedError
+
+    def discrete_pmf(self, x: ArrayLike) -> Array:
+        """The probability of a discrete value."""
+        raise NotImplementedError
+
+    def logpdf(self, x: ArrayLike) -> Array:
+        """The log density in the base measure of the specification; -inf outside the support."""
+        raise NotImplementedError
+
+    def logpdf_from_noise(self, noise: ArrayLike) -> Array:
+        """`logpdf(relax(noise))` where that value cannot be told from the edge of the support."""
+        return self.logpdf(self.relax(noise))
+
+    def cdf(self, x: ArrayLike) -> Array:
+        """The cumulative distribution function, where it is closed form."""
+        raise NotImplementedError
+
+    def ppf(self, q: ArrayLike) -> Array:
+        """The inverse of `cdf`."""
+        raise NotImplementedError
+
+    def mean(self) -> Array:
+        """The mean, where it is closed form."""
+        raise NotImplementedError
+
+    def var(self) -> Array:
+        """The variance, where it is closed form."""
+        raise NotImplementedError
+
+    def mode(self) -> Array:
+        """The most likely value, where it is closed form."""
+        raise NotImplementedError
+
+    def entropy(self) -> Array:
+        """The entropy in nats, where it is closed form."""
+        raise NotImplementedError
+
+    def _given(self) -> dict[str, Array]:
+        names = [f.name for f in fields(self) if f.name in self.spec.parameters]
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+
+class BernoulliParameters:
+    """`probs` and `logits` of Bernoulli variables, each from the other."""
+
+    probs: Any
+    logits: Any
+
+    @property
+    def pi(self) -> Array:
+        """The probability of 1."""
+        return np.asarray(expit(self.logits) if self.probs is None else self.probs)
+
+    @property
+    def log_odds(self) -> Array:
+        """`logit(pi)`."""
+        return np.asarray(logit(self.probs) if self.logits is None else self.logits)
+
+
+class CategoricalParameters:
+    """`probs` and `logits` of categories, each from the other."""
+
+    probs: Any
+    logits: Any
+
+    @property
+    def pi(self) -> Array:
+        """The probabilities, with a sum of 1."""
+        return np.asarray(softmax(self.log_pi, axis=-1))
+
+    @property
+    def log_pi(self) -> Array:
+        """The logarithms of the probabilities, up to a constant in each row."""
+        if self.logits is not None:
+            return np.asarray(self.logits)
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self.probs))

@@ -1,0 +1,1 @@
+"""One file per distribution; `relaxit_reference` exports them all."""

@@ -1,0 +1,55 @@
+"""Gumbel-Softmax in log space (Maddison, Mnih, Teh 2017, appendix C.3)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import digamma, gammaln, log_softmax, logsumexp
+
+from relaxit_reference.distribution import CategoricalParameters, ReferenceDistribution
+from relaxit_reference.domains import Array, LogSimplex
+
+
+@dataclass(frozen=True)
+class ExpGumbelSoftmax(CategoricalParameters, ReferenceDistribution):
+    """The logarithm of a Gumbel-Softmax variable.
+
+    Example:
+        >>> from relaxit_reference import ExpGumbelSoftmax
+        >>> float(ExpGumbelSoftmax(temperature=1.0, probs=[0.5, 0.5]).entropy())  # logistic
+        2.0
+    """
+
+    temperature: ArrayLike
+    probs: ArrayLike | None = None
+    logits: ArrayLike | None = None
+
+    def surrogate(self, noise: ArrayLike) -> Array:
+        temperature = np.asarray(self.temperature)[..., None]
+        return np.asarray(log_softmax((self.log_pi + noise) / temperature, axis=-1))
+
+    def harden(self, x: ArrayLike) -> Array:
+        return np.eye(np.shape(x)[-1])[np.argmax(x, axis=-1)]
+
+    def discrete_pmf(self, x: ArrayLike) -> Array:
+        return np.asarray(np.sum(self.pi * x, axis=-1))
+
+    def logpdf(self, x: ArrayLike) -> Array:
+        y, possible = np.asarray(x, dtype=np.float64), self.log_pi > -np.inf
+        K, tau = np.sum(possible, axis=-1), np.asarray(self.temperature)
+        log_pi = np.where(possible, self.log_pi, 0)
+        terms = log_pi - tau[..., None] * np.where(possible, y, 0)
+        density = (
+            gammaln(K)
+            + (K - 1) * np.log(tau)
+            + np.sum(np.where(possible, terms, 0), axis=-1)
+            - K * logsumexp(np.where(possible, terms, -np.inf), axis=-1)
+        )
+        impossible = np.any(~possible & (y > -np.inf), axis=-1)
+        return np.where(LogSimplex().contains(y) & ~impossible, density, -np.inf)
+
+    def entropy(self) -> Array:
+        # -E log p(y), with E[g] = Euler's gamma and E[log sum exp(-g)] = digamma(K).
+        K = np.sum(self.log_pi > -np.inf, axis=-1)
+        constant = K * (np.euler_gamma + digamma(K)) - gammaln(K)
+        return np.asarray(constant - (K - 1) * np.log(self.temperature))

@@ -1,0 +1,60 @@
+"""Binary Concrete in logit space (Maddison, Mnih, Teh 2017, appendix C.3)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import expit, log_expit, logit
+
+from relaxit_reference.distribution import BernoulliParameters, ReferenceDistribution
+from relaxit_reference.domains import Array
+
+
+@dataclass(frozen=True)
+class LogitBinaryConcrete(BernoulliParameters, ReferenceDistribution):
+    """The logit of a Binary Concrete variable: logistic with scale 1 / temperature.
+
+    Example:
+        >>> from relaxit_reference import LogitBinaryConcrete
+        >>> float(LogitBinaryConcrete(temperature=2.0, logits=1.0).mean())
+        0.5
+    """
+
+    temperature: ArrayLike
+    probs: ArrayLike | None = None
+    logits: ArrayLike | None = None
+
+    def surrogate(self, noise: ArrayLike) -> Array:
+        return np.asarray((self.log_odds + noise) / self.temperature)
+
+    def harden(self, x: ArrayLike) -> Array:
+        return np.where(np.asarray(x) > 0, 1.0, 0.0)
+
+    def discrete_pmf(self, x: ArrayLike) -> Array:
+        return np.where(np.asarray(x) == 1, self.pi, expit(-self.log_odds))
+
+    def logpdf(self, x: ArrayLike) -> Array:
+        t = self.log_odds - self.temperature * np.asarray(x, dtype=np.float64)
+        return np.asarray(np.log(self.temperature) + t - 2 * np.logaddexp(0, t))
+
+    def logpdf_from_noise(self, noise: ArrayLike) -> Array:
+        log_noise = log_expit(noise) + log_expit(np.negative(noise))
+        return np.asarray(log_noise + np.log(self.temperature) + np.zeros(self.batch_shape))
+
+    def cdf(self, x: ArrayLike) -> Array:
+        return np.asarray(expit(self.temperature * np.asarray(x) - self.log_odds))
+
+    def ppf(self, q: ArrayLike) -> Array:
+        return np.asarray((self.log_odds + logit(q)) / self.temperature)
+
+    def mean(self) -> Array:
+        return np.asarray(self.log_odds / self.temperature)
+
+    def mode(self) -> Array:
+        return self.mean()
+
+    def var(self) -> Array:
+        return np.pi**2 / 3 / np.square(self.temperature) + np.zeros(self.batch_shape)
+
+    def entropy(self) -> Array:
+        return 2 - np.log(self.temperature) + np.zeros(self.batch_shape)

@@ -1,0 +1,333 @@
+"""Reads `specs/*.toml` into frozen dataclasses; `specs/README.md` describes the format.
+
+The keys are a closed set: an unknown or missing key, or a parameter that the class does not have,
+is a `SpecError` that names the file and the key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import tomllib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from relaxit_reference import domains
+from relaxit_reference.domains import Domain
+
+SPECS = Path(__file__).parent / "specs"
+
+
+class SpecError(ValueError):
+    """A specification that is not one; the message names the file and the key."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The names of the class in each package."""
+
+    reference: str
+    torch: str
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A publication, and where in it."""
+
+    authors: str
+    year: int
+    title: str
+    url: str
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An argument of the constructor."""
+
+    symbol: str
+    meaning: str
+    domain: Domain
+    shape: tuple[str, ...]
+    typical: tuple[float, float] | None = None
+    default: float | None = None
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The law of one entry of the base noise, and the shape of the noise of one event."""
+
+    law: Literal["uniform", "gumbel", "logistic", "normal"]
+    symbol: str
+    shape: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Relax:
+    """The map from noise to value, where it leads, and what its backward pass is."""
+
+    latex: str
+    support: Domain
+    gradient: Literal["pathwise", "straight_through"]
+
+
+@dataclass(frozen=True)
+class Harden:
+    """The map from value to discrete value; whether its law is the discrete one or only its mean."""
+
+    latex: str
+    law: Literal["exact", "mean"]
+
+
+@dataclass(frozen=True)
+class Density:
+    """What `log_prob` scores."""
+
+    kind: Literal["continuous", "mass", "mixed"]
+    base: str
+    atoms: tuple[float, ...]
+    latex: str
+    quadrature: Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Law:
+    """A property of the distribution; `kind` names the check in `testing/laws.py`."""
+
+    kind: Literal["limit", "symmetry", "invariance", "gradient_bias"]
+    parameter: str | None = None
+    to: Literal["zero", "infinity"] | None = None
+    expected: str | None = None
+    map: str | None = None
+
+    def __str__(self) -> str:
+        details = (self.map, self.parameter, self.to and f"to {self.to}", self.expected)
+        return " ".join([self.kind.replace("_", " "), *(word for word in details if word)])
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Constructor arguments, and the tables that they override."""
+
+    arguments: Mapping[str, bool]
+    closed_forms: tuple[str, ...] | None = None
+    noise: Mapping[str, Any] = field(default_factory=dict)
+    relax: Mapping[str, Any] = field(default_factory=dict)
+    harden: Mapping[str, Any] = field(default_factory=dict)
+    density: Mapping[str, Any] = field(default_factory=dict)
+    laws: tuple[Law, ...] | None = None
+    cases: tuple[Case, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A log density to all printed digits, from `specs/cases.py` (mpmath, 50 digits)."""
+
+    why: str
+    parameters: Mapping[str, Any]
+    value: Any
+    log_prob: float
+
+
+CLOSED_FORMS = ("cdf", "icdf", "mean", "variance", "mode", "entropy", "kl")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One distribution, in one variant of its constructor."""
+
+    name: str
+    title: str
+    summary: str
+    kind: Literal["relaxation", "discrete", "map"]
+    event_dim: int
+    classes: Classes
+    references: tuple[Reference, ...]
+    parameters: Mapping[str, Parameter]
+    noise: Noise
+    relax: Relax
+    density: Density
+    closed_forms: tuple[str, ...]
+    exclusive: tuple[tuple[str, ...], ...] = ()
+    harden: Harden | None = None
+    laws: tuple[Law, ...] = ()
+    variants: tuple[Variant, ...] = ()
+    cases: tuple[Case, ...] = ()
+    arguments: Mapping[str, bool] = field(default_factory=dict, metadata={"derived": True})
+
+    def __str__(self) -> str:
+        arguments = ", ".join(f"{name}={value}" for name, value in self.arguments.items())
+        return f"{self.classes.torch}({arguments})" if arguments else self.classes.torch
+
+    def with_variants(self) -> list[Spec]:
+        """This specification, then each variant as a specification of its own."""
+        return [self, *(self._override(variant) for variant in self.variants)]
+
+    def _override(self, variant: Variant) -> Spec:
+        changes: dict[str, Any] = {}
+        for name in ("noise", "relax", "harden", "density"):
+            table = getattr(variant, name)
+            if table:
+                section = getattr(self, name)
+                where = f"{self.name}.toml: variants: {name}."
+                hints = get_type_hints(type(section))
+                for key in table:
+                    if key not in hints:
+                        raise SpecError(f"{where}{key}: unknown key")
+                parsed = {k: _parse(hints[k], v, f"{where}{k}: ") for k, v in table.items()}
+                changes[name] = dataclasses.replace(section, **parsed)
+        for name in ("closed_forms", "laws"):
+            if getattr(variant, name) is not None:
+                changes[name] = getattr(variant, name)
+        return dataclasses.replace(
+            self, **changes, arguments=variant.arguments, cases=variant.cases, variants=()
+        )
+
+    @cached_property
+    def reference_class(self) -> type[Any]:
+        """The class in `relaxit_reference`."""
+        module = importlib.import_module("relaxit_reference")
+        return typing.cast("type[Any]", getattr(module, self.classes.reference))
+
+    def parameterisations(self) -> list[tuple[str, ...]]:
+        """The sets of parameters that determine the distribution: one of each exclusive group."""
+        sets: list[tuple[str, ...]] = [()]
+        grouped = {name: group for group in self.exclusive for name in group}
+        for name in self.parameters:
+            group = grouped.get(name, (name,))
+            if name == group[0]:
+                sets = [(*chosen, member) for chosen in sets for member in group]
+        return sets
+
+
+@cache
+def load_spec(name: str) -> Spec:
+    """The specification `name` (`"gumbel_softmax"`).
+
+    Raises:
+        SpecError: no such file, or a file that breaks the format.
+
+    Example:
+        >>> from relaxit_reference import load_spec
+        >>> load_spec("gumbel_softmax").relax.support.describe()
+        'non-negative with a sum of 1'
+    """
+    path = SPECS / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in SPECS.glob("*.toml")))
+        raise SpecError(f"{path.name}: no such specification; there are: {known}")
+    return read_spec(path)
+
+
+def load_specs() -> tuple[Spec, ...]:
+    """All specifications, in the order of their names.
+
+    Raises:
+        SpecError: there are none, or one breaks the format.
+    """
+    specs = tuple(load_spec(path.stem) for path in sorted(SPECS.glob("*.toml")))
+    if not specs:
+        raise SpecError(f"no specification in {SPECS}")
+    return specs
+
+
+def read_spec(path: Path) -> Spec:
+    """Reads and checks one file."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{path.name}: not TOML: {error}") from None
+    spec: Spec = _parse(Spec, table, f"{path.name}: ")
+    _check(spec, path)
+    return spec
+
+
+def _parse(kind: Any, value: Any, where: str) -> Any:
+    """Reads `value` as `kind`: dataclasses from tables, tuples from arrays, domains, literals."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if kind is Domain:
+        try:
+            return domains.from_table(value)
+        except (ValueError, TypeError) as error:
+            raise SpecError(f"{where}{error}") from None
+    if dataclasses.is_dataclass(kind):
+        return _parse_table(kind, value, where)
+    if origin in (Union, UnionType):
+        return _parse(next(a for a in arguments if a is not type(None)), value, where)
+    if origin is Literal:
+        if value not in arguments:
+            raise SpecError(f"{where}must be one of {', '.join(arguments)}, but got {value!r}")
+        return value
+    if origin is tuple and isinstance(value, list):
+        items = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        if len(items) != len(value):
+            raise SpecError(f"{where}must have {len(items)} entries, but got {value!r}")
+        return tuple(
+            _parse(item, v, f"{where}[{i}] ")
+            for i, (item, v) in enumerate(zip(items, value, strict=True))
+        )
+    if origin is Mapping and isinstance(value, dict):
+        return {k: _parse(arguments[1], v, f"{where}{k}.") for k, v in value.items()}
+    accepted = (int, float) if kind is float else kind
+    if origin is None and isinstance(value, accepted) and isinstance(value, bool) == (kind is bool):
+        return value
+    raise SpecError(f"{where}must be of type {getattr(kind, '__name__', kind)}, but got {value!r}")
+
+
+def _parse_table(kind: Any, table: Any, where: str) -> Any:
+    if not isinstance(table, dict):
+        raise SpecError(f"{where}must be a table, but got {table!r}")
+    fields = {f.name: f for f in dataclasses.fields(kind) if not f.metadata.get("derived")}
+    for key in table:
+        if key not in fields:
+            raise SpecError(f"{where}unknown key {key!r}; the keys are {', '.join(fields)}")
+    hints = get_type_hints(kind)
+    missing = [
+        f.name
+        for f in fields.values()
+        if f.name not in table
+        and f.default is dataclasses.MISSING
+        and f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise SpecError(f"{where}missing key {missing[0]!r}")
+    return kind(**{key: _parse(hints[key], v, f"{where}{key}: ") for key, v in table.items()})
+
+
+def _check(spec: Spec, path: Path) -> None:
+    """What the types of the keys do not say."""
+
+    def require(condition: bool, message: str) -> None:
+        if not condition:
+            raise SpecError(f"{path.name}: {message}")
+
+    require(spec.name == path.stem, f"name: must be {path.stem!r}, but got {spec.name!r}")
+    for group in spec.exclusive:
+        for name in group:
+            require(name in spec.parameters, f"exclusive: no parameter is called {name!r}")
+    for form in spec.closed_forms:
+        require(form in CLOSED_FORMS, f"closed_forms: unknown closed form {form!r}")
+    module = importlib.import_module("relaxit_reference")
+    found = getattr(module, spec.classes.reference, None)
+    require(
+        found is not None,
+        f"classes.reference: relaxit_reference has no class {spec.classes.reference!r}",
+    )
+    known = {f.name for f in dataclasses.fields(typing.cast(Any, found))}
+    for name in spec.parameters:
+        require(
+            name in known, f"parameters.{name}: {spec.classes.reference} has no parameter {name!r}"
+        )
+    for variant in spec.variants:
+        for name in variant.arguments:
+            require(
+                name in known, f"variants: {spec.classes.reference} has no argument {name!r}"
+            )
+    spec.with_variants()

@@ -1,0 +1,1 @@
+"""One file per distribution; `relaxit_torch` exports them all."""

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions.constraints import dependent_property
+from torch.nn.functional import logsigmoid
+
+from relaxit_torch import constraints, noise
+from relaxit_torch.families import BernoulliFamily
+from relaxit_torch.parameters import Parameter, check, exactly_one_of
+from relaxit_torch.special import log, log1m_interior, log_interior, logit
+
+
+class BinaryConcrete(BernoulliFamily):
+    r"""Binary Concrete, the two-category Gumbel-Softmax: a Bernoulli variable relaxed to (0, 1).
+
+    With $L \sim \mathrm{Logistic}(0, 1)$,
+
+    $$c = \sigma\left(\frac{\operatorname{logit} \pi + L}{\tau}\right).$$
+
+    Density with respect to Lebesgue measure on (0, 1), with
+    $t = \operatorname{logit} \pi - \tau \operatorname{logit} c$:
+
+    $$\log p(c) = \log \tau + t - 2 \operatorname{softplus} t - \log c - \log(1 - c).$$
+
+    `harden(c)` is `c > 1/2`, exactly Bernoulli($\pi$) at every temperature.
+
+    Shapes: `batch_shape` is that of the parameters, `event_shape` is `()`.
+
+    Gradient: pathwise, of the relaxed objective; its bias against the Bernoulli objective vanishes
+    with the temperature. With `hard=True`, `rsample` returns 0 or 1, `log_prob` scores that
+    under Bernoulli($\pi$), and the backward pass is that of the relaxed sample (straight-through,
+    biased).
+
+    Args:
+        temperature: $\tau > 0$, a number or a tensor of the batch shape.
+        probs: $\pi$ in (0, 1); not clamped.
+        logits: log-odds of $\pi$, finite.
+        hard: sample the Bernoulli variable itself.
+        validate_args: see `RelaxedDistribution`, as for what is raised.
+
+    Example:
+        >>> import torch, relaxit_torch as rt
+        >>> logits = torch.tensor([-1.0, 0.0, 2.0], requires_grad=True)
+        >>> relaxed = rt.BinaryConcrete(0.5, logits=logits)
+        >>> gates = relaxed.rsample((100,))
+        >>> gates.shape
+        torch.Size([100, 3])
+        >>> gates.sum().backward()
+        >>> bool((logits.grad > 0).all())
+        True
+
+    References:
+        Maddison, Mnih, Teh (2017), appendix B; Jang, Gu, Poole (2017).
+    """
+
+    noise_law = staticmethod(noise.logistic)
+    temperature: Parameter
+
+    def __init__(
+        self,
+        temperature: Parameter,
+        probs: Parameter | None = None,
+        logits: Parameter | None = None,
+        hard: bool = False,
+        validate_args: bool | None = None,
+    ) -> None:
+        parameters = exactly_one_of(probs=probs, logits=logits)
+        parameters["temperature"] = temperature
+        super().__init__(parameters, hard=hard, validate_args=validate_args)
+
+    @dependent_property(is_discrete=False, event_dim=0)
+    def support(self) -> Any:
+        return constraints.boolean if self.hard else constraints.unit_interval
+
+    def harden(self, value: Tensor) -> Tensor:
+        return (value > 0.5).to(value.dtype)
+
+    def _relax(self, noise: Tensor) -> Tensor:
+        return torch.sigmoid((self.logits + noise) / self.temperature)
+
+    def _log_prob(self, value: Tensor) -> Tensor:
+        log_value = log_interior(value, self.storage_dtype)
+        log_rest = log1m_interior(value, self.storage_dtype)
+        t = self.logits - self.temperature * (log_value - log_rest)
+        return log(self.temperature) + logsigmoid(t) + logsigmoid(-t) - log_value - log_rest
+
+    def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
+        score = (self.logits + noise) / self.temperature
+        # The density of the score is that of the noise, stretched by the temperature.
+        log_density_of_score = log(self.temperature) + logsigmoid(noise) + logsigmoid(-noise)
+        return log_density_of_score - logsigmoid(score) - logsigmoid(-score)
+
+    def cdf(self, value: Tensor) -> Tensor:
+        if self.hard:
+            raise NotImplementedError("BinaryConcrete(hard=True) has no cdf: use discrete")
+        if self._validate_args:
+            check("value", value, self.support)
+        return torch.sigmoid(self.temperature * logit(value) - self.logits)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        if self.hard:
+            raise NotImplementedError("BinaryConcrete(hard=True) has no icdf: use discrete")
+        if self._validate_args:
+            check("value", value, constraints.unit_interval)
+        return torch.sigmoid((self.logits + logit(value)) / self.temperature)

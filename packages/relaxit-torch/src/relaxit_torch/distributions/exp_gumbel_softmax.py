@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from relaxit_torch import constraints, noise
+from relaxit_torch.families import CategoricalFamily
+from relaxit_torch.parameters import Parameter, exactly_one_of
+from relaxit_torch.special import log
+
+EULER_GAMMA = 0.5772156649015329
+
+
+class ExpGumbelSoftmax(CategoricalFamily):
+    r"""The logarithm of a Gumbel-Softmax variable: exact where that one underflows to 0.
+
+    With independent $g_k \sim \mathrm{Gumbel}(0, 1)$,
+
+    $$y = \log\operatorname{softmax}\left(\frac{\log \pi + g}{\tau}\right).$$
+
+    Density with respect to Lebesgue measure on $y_k - y_K$, $k < K$:
+
+    $$\log p(y) = \log \Gamma(K) + (K - 1) \log \tau + \sum_k (\log \pi_k - \tau y_k)
+      - K \log \sum_k \pi_k e^{-\tau y_k}.$$
+
+    A category with `logits = -inf` has `y = -inf`; the density is then that on the others.
+
+    `harden(y)` is the one-hot argmax, exactly Categorical($\pi$) at every temperature.
+
+    Shapes: parameters `(*batch, K)`, `batch_shape` `batch`, `event_shape` `(K,)`.
+
+    Gradient: pathwise.
+
+    Args:
+        temperature: $\tau > 0$, a number or a tensor of the batch shape.
+        probs: $\pi$ on the simplex; not clamped.
+        logits: unnormalised $\log \pi$; -inf for a category that is never chosen.
+        validate_args: see `RelaxedDistribution`, as for what is raised.
+
+    Example:
+        >>> import torch, relaxit_torch as rt
+        >>> relaxed = rt.ExpGumbelSoftmax(0.01, logits=torch.zeros(1000, 5))
+        >>> bool(relaxed.log_prob(relaxed.rsample()).isfinite().all())
+        True
+
+    References:
+        Maddison, Mnih, Teh (2017), section C.3, equation 26.
+    """
+
+    support = constraints.log_simplex
+    noise_law = staticmethod(noise.gumbel)
+    temperature: Parameter
+
+    def __init__(
+        self,
+        temperature: Parameter,
+        probs: Tensor | None = None,
+        logits: Tensor | None = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        parameters = exactly_one_of(probs=probs, logits=logits)
+        parameters["temperature"] = temperature
+        super().__init__(parameters, validate_args=validate_args)
+
+    def _relax(self, noise: Tensor) -> Tensor:
+        return torch.log_softmax(scores(self, noise), -1)
+
+    def _log_prob(self, value: Tensor) -> Tensor:
+        density = log_density(self, value)
+        contradicted = (~self.possible & (value > -torch.inf)).any(-1)
+        return torch.where(contradicted, -torch.inf, density)
+
+    def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
+        return log_density_from_noise(self, noise)
+
+    def entropy(self) -> Tensor:
+        count = self.possible.sum(-1).to(self.dtype)
+        # log p(y) is a function of the noise alone: E[g] = gamma, E[log sum exp(-g)] = psi(K).
+        return (
+            count * (torch.digamma(count) + EULER_GAMMA)
+            - torch.lgamma(count)
+            - (count - 1) * log(self.temperature)
+        )
+
+
+def scores(concrete: CategoricalFamily, noise: Tensor) -> Tensor:
+    """`(logits + noise) / temperature`, with -inf for an impossible category and no NaN behind it."""
+    temperature = concrete._per_event(concrete.temperature)
+    if not isinstance(temperature, Tensor):
+        return (concrete.logits + noise) / temperature
+    # The derivative of (-inf) / temperature is infinite, and 0 * inf is NaN.
+    possible = concrete.possible
+    finite = (torch.where(possible, concrete.logits, 0) + noise) / temperature
+    return finite.masked_fill(~possible, -torch.inf)
+
+
+def log_density(concrete: CategoricalFamily, log_value: Tensor) -> Tensor:
+    """Maddison et al., equation 26, on the possible categories. `log_value`: `(*shape, K)`."""
+    possible = concrete.possible
+    temperature = concrete._per_event(concrete.temperature)
+    logits = torch.where(possible, concrete.logits, 0)
+    return _concrete(concrete, logits - temperature * torch.where(possible, log_value, 0))
+
+
+def log_density_from_noise(concrete: CategoricalFamily, noise: Tensor) -> Tensor:
+    """The same where `log_value` comes from `noise`: then `logits - temperature * log_value` is
+    `-noise` up to a constant in each row, which the density does not see."""
+    return _concrete(concrete, -noise)
+
+
+def _concrete(concrete: CategoricalFamily, t: Tensor) -> Tensor:
+    possible = concrete.possible
+    count = possible.sum(-1).to(t.dtype)
+    return (
+        torch.lgamma(count)
+        + (count - 1) * log(concrete.temperature)
+        + torch.where(possible, t, 0).sum(-1)
+        - count * torch.where(possible, t, -torch.inf).logsumexp(-1)
+    )

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions.constraints import dependent_property
+
+from relaxit_torch import constraints, noise
+from relaxit_torch.distributions.exp_gumbel_softmax import (
+    log_density,
+    log_density_from_noise,
+    scores,
+)
+from relaxit_torch.families import CategoricalFamily
+from relaxit_torch.parameters import Parameter, exactly_one_of
+from relaxit_torch.special import log_interior
+
+
+class GumbelSoftmax(CategoricalFamily):
+    r"""Gumbel-Softmax, or Concrete: a one-hot category relaxed to the interior of the simplex.
+
+    With independent $g_k \sim \mathrm{Gumbel}(0, 1)$,
+
+    $$c = \operatorname{softmax}\left(\frac{\log \pi + g}{\tau}\right).$$
+
+    Density with respect to Lebesgue measure on the first $K - 1$ coordinates:
+
+    $$\log p(c) = \log \Gamma(K) + (K - 1) \log \tau
+      + \sum_k (\log \pi_k - (\tau + 1) \log c_k) - K \log \sum_k \pi_k c_k^{-\tau}.$$
+
+    A category with `logits = -inf` gets exactly 0; the density is then that on the others.
+
+    `harden(c)` is the one-hot argmax, exactly Categorical($\pi$) at every temperature.
+
+    Shapes: parameters `(*batch, K)`, `batch_shape` `batch`, `event_shape` `(K,)`.
+
+    Gradient: pathwise, of the relaxed objective; its bias against the categorical objective
+    vanishes with the temperature. With `hard=True`, `rsample` returns one-hot vectors, `log_prob`
+    scores them under Categorical($\pi$), and the backward pass is that of the relaxed sample
+    (straight-through, biased).
+
+    Args:
+        temperature: $\tau > 0$, a number or a tensor of the batch shape.
+        probs: $\pi$ on the simplex; not clamped.
+        logits: unnormalised $\log \pi$; -inf for a category that is never chosen.
+        hard: sample the one-hot variable itself.
+        validate_args: see `RelaxedDistribution`, as for what is raised.
+
+    Example:
+        >>> import torch, relaxit_torch as rt
+        >>> logits = torch.tensor([[0.0, 1.0, -1.0], [2.0, 0.0, -torch.inf]], requires_grad=True)
+        >>> choice = rt.GumbelSoftmax(0.5, logits=logits, hard=True).rsample((100,))
+        >>> choice.shape
+        torch.Size([100, 2, 3])
+        >>> (choice * torch.arange(3.0)).sum().backward()
+        >>> bool(logits.grad.isfinite().all())
+        True
+
+    References:
+        Jang, Gu, Poole (2017), equation 2; Maddison, Mnih, Teh (2017), equation 10.
+    """
+
+    noise_law = staticmethod(noise.gumbel)
+    temperature: Parameter
+
+    def __init__(
+        self,
+        temperature: Parameter,
+        probs: Tensor | None = None,
+        logits: Tensor | None = None,
+        hard: bool = False,
+        validate_args: bool | None = None,
+    ) -> None:
+        parameters = exactly_one_of(probs=probs, logits=logits)
+        parameters["temperature"] = temperature
+        super().__init__(parameters, hard=hard, validate_args=validate_args)
+
+    @dependent_property(is_discrete=False, event_dim=1)
+    def support(self) -> Any:
+        return constraints.one_hot if self.hard else constraints.simplex
+
+    def _relax(self, noise: Tensor) -> Tensor:
+        return torch.softmax(scores(self, noise), -1)
+
+    def _log_prob(self, value: Tensor) -> Tensor:
+        log_value = log_interior(value, self.storage_dtype)
+        density = log_density(self, log_value) - self._log_jacobian(log_value)
+        contradicted = (~self.possible & (value > 0)).any(-1)
+        return torch.where(contradicted, -torch.inf, density)
+
+    def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
+        log_value = torch.log_softmax(scores(self, noise), -1)
+        return log_density_from_noise(self, noise) - self._log_jacobian(log_value)
+
+    def _log_jacobian(self, log_value: Tensor) -> Tensor:
+        """Of `c` with respect to `log c_k - log c_K`: the product of all `c_k`."""
+        return torch.where(self.possible, log_value, 0).sum(-1)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from relaxit_torch import constraints, noise
+from relaxit_torch.families import BernoulliFamily
+from relaxit_torch.parameters import Parameter, check, exactly_one_of
+from relaxit_torch.special import log, logit
+
+
+class LogitBinaryConcrete(BernoulliFamily):
+    r"""The logit of a Binary Concrete variable: exact where that one saturates at 0 or 1.
+
+    With $L \sim \mathrm{Logistic}(0, 1)$,
+
+    $$y = \frac{\operatorname{logit} \pi + L}{\tau}.$$
+
+    Density with respect to Lebesgue measure on the real line, with
+    $t = \operatorname{logit} \pi - \tau y$: a logistic density with location
+    $\operatorname{logit} \pi / \tau$ and scale $1 / \tau$,
+
+    $$\log p(y) = \log \tau + t - 2 \operatorname{softplus} t.$$
+
+    `harden(y)` is `y > 0`, exactly Bernoulli($\pi$) at every temperature.
+
+    Shapes: `batch_shape` is that of the parameters, `event_shape` is `()`.
+
+    Gradient: pathwise.
+
+    Args:
+        temperature: $\tau > 0$, a number or a tensor of the batch shape.
+        probs: $\pi$ in (0, 1); not clamped.
+        logits: log-odds of $\pi$, finite.
+        validate_args: see `RelaxedDistribution`, as for what is raised.
+
+    Example:
+        >>> import torch, relaxit_torch as rt
+        >>> relaxed = rt.LogitBinaryConcrete(0.01, logits=torch.zeros(1000))
+        >>> bool(relaxed.log_prob(relaxed.rsample()).isfinite().all())
+        True
+
+    References:
+        Maddison, Mnih, Teh (2017), appendix B and section C.3.
+    """
+
+    support = constraints.real
+    noise_law = staticmethod(noise.logistic)
+    temperature: Parameter
+
+    def __init__(
+        self,
+        temperature: Parameter,
+        probs: Parameter | None = None,
+        logits: Parameter | None = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        parameters = exactly_one_of(probs=probs, logits=logits)
+        parameters["temperature"] = temperature
+        super().__init__(parameters, validate_args=validate_args)
+
+    def harden(self, value: Tensor) -> Tensor:
+        return (value > 0).to(value.dtype)
+
+    def _relax(self, noise: Tensor) -> Tensor:
+        return (self.logits + noise) / self.temperature
+
+    def _log_prob(self, value: Tensor) -> Tensor:
+        t = self.logits - self.temperature * value
+        return log(self.temperature) + logsigmoid(t) + logsigmoid(-t)
+
+    def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
+        density = logsigmoid(noise) + logsigmoid(-noise) + log(self.temperature)
+        return density.expand(torch.broadcast_shapes(density.shape, self.batch_shape))
+
+    @property
+    def mean(self) -> Tensor:
+        return self.logits / self.temperature
+
+    @property
+    def mode(self) -> Tensor:
+        return self.mean
+
+    @property
+    def variance(self) -> Tensor:
+        scale = torch.ones_like(self.logits) / self.temperature
+        return math.pi**2 / 3 * scale**2
+
+    def entropy(self) -> Tensor:
+        return torch.full_like(self.logits, 2.0) - log(self.temperature)
+
+    def cdf(self, value: Tensor) -> Tensor:
+        if self._validate_args:
+            check("value", value, self.support)
+        return torch.sigmoid(self.temperature * value - self.logits)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        if self._validate_args:
+            check("value", value, constraints.unit_interval)
+        return (self.logits + logit(value)) / self.temperature

@@ -1,0 +1,79 @@
+"""What relaxations of the same discrete variable share: its parameters and its law."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Bernoulli, Categorical, Distribution, OneHotCategorical
+
+from relaxit_torch import constraints
+from relaxit_torch.parameters import derived
+from relaxit_torch.relaxed_distribution import RelaxedDistribution
+from relaxit_torch.special import logit
+
+
+class BernoulliFamily(RelaxedDistribution):
+    """Relaxations of Bernoulli variables, given by `probs` or `logits` of the batch shape."""
+
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        "temperature": constraints.positive,
+        "probs": constraints.open_unit_interval,
+        "logits": constraints.real,
+    }
+
+    @derived
+    def probs(self) -> Tensor:
+        """The probability of 1."""
+        return torch.sigmoid(self.logits)
+
+    @derived
+    def logits(self) -> Tensor:
+        """The log-odds of 1."""
+        return logit(self.probs)
+
+    @property
+    def discrete(self) -> Distribution:
+        return Bernoulli(logits=self.logits, validate_args=self._validate_args)
+
+
+class CategoricalFamily(RelaxedDistribution):
+    """Relaxations of one-hot categories, given by `probs` or `logits` of shape `(*batch, K)`."""
+
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        "temperature": constraints.positive,
+        "probs": constraints.simplex,
+        "logits": constraints.category_logits,
+    }
+
+    @derived
+    def probs(self) -> Tensor:
+        """The probabilities of the categories."""
+        return torch.softmax(self.logits, -1)
+
+    @derived
+    def logits(self) -> Tensor:
+        """The log-probabilities of the categories, up to a constant; -inf for an impossible one."""
+        return self.probs.log()
+
+    @property
+    def possible(self) -> Tensor:
+        """Which categories can be chosen at all, `(*batch, K)`."""
+        return self.logits > -torch.inf
+
+    @property
+    def discrete(self) -> Distribution:
+        # OneHotCategorical(validate_args=False) would validate its inner Categorical all the same,
+        # which synchronises a GPU.
+        categorical = Categorical(logits=self.logits, validate_args=False)
+        one_hot: OneHotCategorical = OneHotCategorical.__new__(OneHotCategorical)
+        one_hot._categorical = categorical
+        Distribution.__init__(
+            one_hot, self.batch_shape, self.event_shape, validate_args=self._validate_args
+        )
+        return one_hot
+
+    def harden(self, value: Tensor) -> Tensor:
+        choice = value.argmax(-1, keepdim=True)
+        return torch.zeros_like(value).scatter(-1, choice, 1.0)

@@ -1,0 +1,131 @@
+"""What every constructor does with its arguments: choose, broadcast, unify dtype, check, derive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from functools import reduce
+from numbers import Real
+from typing import Any, Generic, TypeVar, overload
+
+import torch
+from torch import Tensor
+from torch.distributions.constraints import Constraint
+
+Parameter = float | Tensor
+T = TypeVar("T")
+
+
+class derived(Generic[T]):
+    """A parameter that follows from the one that was given (`probs` from `logits`).
+
+    Computed at each access, never stored: a stored tensor would carry the autograd graph of its
+    first use into the second, where it has been freed. An argument that was given lies in the
+    instance and hides this descriptor.
+    """
+
+    def __init__(self, function: Callable[[Any], T]) -> None:
+        self.function = function
+        self.__doc__ = function.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> derived[T]: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> derived[T] | T:
+        return self if instance is None else self.function(instance)
+
+
+def exactly_one_of(**parameters: Any) -> dict[str, Any]:
+    """Returns the one parameter that is not None; ValueError for none or several."""
+    given = {name: value for name, value in parameters.items() if value is not None}
+    if len(given) != 1:
+        found = "none" if not given else " and ".join(given)
+        raise ValueError(f"exactly one of {', '.join(parameters)} must be given, but got {found}")
+    return given
+
+
+def unify(
+    parameters: Mapping[str, Any],
+    constraints: Mapping[str, Constraint],
+    *,
+    numbers: Collection[str],
+) -> tuple[dict[str, Parameter], torch.Size]:
+    """Brings parameters to one dtype, device and batch shape.
+
+    Python numbers named in `numbers` stay numbers: arithmetic with them launches no extra kernel
+    and makes no tensor on any device.
+
+    Returns:
+        The parameters, tensors expanded to `(*batch_shape, *own_event_shape)`, and `batch_shape`.
+
+    Raises:
+        ValueError: parameters on different devices, with too few dimensions, or with batch shapes
+            that do not broadcast.
+    """
+    plain = {
+        name: float(value)
+        for name, value in parameters.items()
+        if name in numbers and isinstance(value, Real)
+    }
+    tensors = {n: _as_tensor(n, v) for n, v in parameters.items() if n not in plain}
+    # A 0-dimensional tensor counts as a number, as in torch's own type promotion.
+    leading = [t for t in tensors.values() if t.dim()] or list(tensors.values())
+    dtype = reduce(torch.promote_types, (t.dtype for t in leading))
+    if not dtype.is_floating_point:
+        dtype = torch.get_default_dtype()
+    device = leading[0].device
+    for name, tensor in tensors.items():
+        if tensor.device != device and tensor.dim():
+            raise ValueError(
+                f"all parameters must be on one device, but got {name} on {tensor.device} "
+                f"and another on {device}"
+            )
+        tensors[name] = tensor.to(device=device, dtype=dtype)
+    batch_shapes = {}
+    for name, tensor in tensors.items():
+        event_dim = constraints[name].event_dim
+        if tensor.dim() < event_dim:
+            raise ValueError(
+                f"{name} must have at least {event_dim} dimension(s), "
+                f"but got shape {tuple(tensor.shape)}"
+            )
+        batch_shapes[name] = tensor.shape[: tensor.dim() - event_dim]
+    try:
+        batch_shape = torch.broadcast_shapes(*batch_shapes.values())
+    except RuntimeError:
+        found = ", ".join(f"{name} {tuple(shape)}" for name, shape in batch_shapes.items())
+        raise ValueError(f"batch shapes of parameters must broadcast, but got {found}") from None
+    return {**plain, **expand(tensors, constraints, batch_shape)}, batch_shape
+
+
+def expand(
+    parameters: Mapping[str, T], constraints: Mapping[str, Constraint], batch_shape: torch.Size
+) -> dict[str, T]:
+    """Expands each tensor to `(*batch_shape, *own_event_shape)`; numbers stay as they are."""
+    return {
+        name: value.expand(batch_shape + value.shape[value.dim() - constraints[name].event_dim :])
+        if isinstance(value, Tensor)
+        else value
+        for name, value in parameters.items()
+    }
+
+
+def check(name: str, value: Parameter, region: Constraint) -> None:
+    """Raises ValueError with the first entry of `value` that lies outside `region`."""
+    tensor = torch.as_tensor(value)
+    valid = region.check(tensor)
+    if valid.all():
+        return
+    index = tuple((~valid).nonzero()[0].tolist())
+    entry = tensor[index].tolist()
+    if isinstance(entry, list) and len(entry) > 8:
+        entry = f"[{', '.join(map(str, entry[:8]))}, ...]"
+    place = f" at index {index}" if index else ""
+    raise ValueError(f"{name} must be {region!r}, but got {entry}{place}")
+
+
+def _as_tensor(name: str, value: Any) -> Tensor:
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name} must be a number or a tensor, but got {value!r}") from error

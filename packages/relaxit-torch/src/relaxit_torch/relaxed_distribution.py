@@ -1,0 +1,277 @@
+"""The base class: everything that a relaxed distribution need not say for itself."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+from torch.distributions import Distribution
+
+from relaxit_torch import parameters as _parameters
+from relaxit_torch.noise import Noise
+from relaxit_torch.straight_through import straight_through
+
+_LOW_PRECISION = (torch.float16, torch.bfloat16)
+
+
+class RelaxedDistribution(TorchDistribution):
+    """A random variable written as `relax(noise)`: parameter-free noise and a differentiable map.
+
+    Shapes, here once for all subclasses: `batch_shape` is what the parameters broadcast to,
+    without the dimensions of a single event; a sample has shape `(*sample_shape, *batch_shape,
+    *event_shape)`, its log density `(*sample_shape, *batch_shape)`. A `temperature` has the batch
+    shape and never the event dimensions.
+
+    All parameters come to one dtype and device, those of the samples. float16 and bfloat16
+    parameters are raised to float32 for the arithmetic, the result is rounded once.
+
+    With `hard=True` (where a class offers it) samples are exactly those of the discrete law, their
+    gradient is that of the relaxed sample, and `log_prob`, `support` and moments are those of
+    `discrete`.
+
+    A subclass states `arg_constraints`, `support`, `noise_law`, and implements `_relax`,
+    `_log_prob`, `discrete`, `harden`, and `_log_prob_from_noise` where the value can saturate.
+    It hands its parameters to `__init__` and inherits the rest.
+
+    Args:
+        parameters: by name; numbers or tensors. None of them is changed.
+        hard: whether samples are discrete.
+        validate_args: whether values of parameters and samples are checked (this synchronises a
+            GPU). Names, number and shapes of the parameters are always checked.
+
+    Raises:
+        ValueError: a parameter outside its domain (named, with the value and the domain), shapes
+            that do not broadcast, or several devices.
+    """
+
+    has_rsample = True
+    numbers: ClassVar[frozenset[str]] = frozenset({"temperature"})
+    """Parameters that may stay Python numbers: they scale, and carry no shape of their own."""
+    noise_law: ClassVar[Noise]
+    """The law of one entry of the base noise, from `relaxit_torch.noise`."""
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Any],
+        *,
+        hard: bool = False,
+        validate_args: bool | None = None,
+    ) -> None:
+        self.hard = hard
+        unified, batch_shape = _parameters.unify(
+            parameters, self.arg_constraints, numbers=self.numbers
+        )
+        self._set_parameters(unified)
+        Distribution.__init__(
+            self, batch_shape, self._infer_event_shape(), validate_args=False
+        )
+        # torch's own validation cannot read numbers and does not name the offending entry.
+        self._validate_args = (
+            Distribution._validate_args if validate_args is None else validate_args
+        )
+        if self._validate_args:
+            for name, value in unified.items():
+                _parameters.check(name, value, self.arg_constraints[name])
+
+    # -- what a subclass implements -------------------------------------------------------------
+
+    def _relax(self, noise: Tensor) -> Tensor:
+        """The relaxed value of `noise`, before `hard`."""
+        raise NotImplementedError
+
+    def _log_prob(self, value: Tensor) -> Tensor:
+        """The log density of the relaxed law, finite for every value that `relax` can return."""
+        raise NotImplementedError
+
+    def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
+        return self._log_prob(self._relax(noise))
+
+    @property
+    def discrete(self) -> Distribution:
+        """The discrete distribution that is relaxed."""
+        raise NotImplementedError(f"{self._name} relaxes no discrete distribution")
+
+    def harden(self, value: Tensor) -> Tensor:
+        """The discrete value of a relaxed one, in the same dtype."""
+        raise NotImplementedError(f"{self._name} has no hardening map")
+
+    def _infer_event_shape(self) -> torch.Size:
+        """By default the trailing dimensions of the first parameter that has as many."""
+        support = type(self).support
+        for name, constraint in self.arg_constraints.items():
+            if name in self.__dict__ and constraint.event_dim == support.event_dim:
+                shape = self.__dict__[name].shape if name not in self.numbers else ()
+                return torch.Size(shape[len(shape) - support.event_dim :])
+        raise NotImplementedError(f"{self._name} must implement _infer_event_shape")
+
+    # -- sampling -------------------------------------------------------------------------------
+
+    def noise(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
+        """Base noise, independent in every entry, without gradient.
+
+        Returns:
+            `(*sample_shape, *batch_shape, *noise_event_shape)`, dtype and device of the parameters.
+        """
+        shape = torch.Size(sample_shape) + self.batch_shape + self._noise_event_shape
+        return type(self).noise_law(shape, dtype=self.dtype, device=self.device)
+
+    def relax(self, noise: Tensor) -> Tensor:
+        """Maps `noise` to a value, differentiably in the parameters and in `noise`.
+
+        Args:
+            noise: `(*sample_shape, *batch_shape, *noise_event_shape)`.
+        """
+        self._check_shape("noise", noise, self._noise_event_shape)
+        working = self._working
+        soft = working._relax(noise.to(working.dtype))
+        value = straight_through(working.harden(soft), soft) if self.hard else soft
+        return value.to(self.dtype)
+
+    def rsample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
+        """A sample with pathwise gradient: `relax(noise(sample_shape))`."""
+        return self.relax(self.noise(sample_shape))
+
+    def rsample_and_log_prob(self, sample_shape: tuple[int, ...] = ()) -> tuple[Tensor, Tensor]:
+        """A sample and its log density, scored from the noise.
+
+        Exact at every temperature, also where the value has saturated in floating point; both
+        carry gradients.
+        """
+        noise = self.noise(sample_shape)
+        return self.relax(noise), self.log_prob_from_noise(noise)
+
+    # -- densities ------------------------------------------------------------------------------
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log density of the law of `rsample`; base measure in the class's documentation.
+
+        Args:
+            value: `(*sample_shape, *batch_shape, *event_shape)`. A coordinate that floating point
+                has pushed to the edge of the support scores as the nearest interior number.
+
+        Raises:
+            ValueError: with validation, a value outside the support; always, a wrong event shape.
+        """
+        self._check_shape("value", value, self.event_shape)
+        if self._validate_args:
+            _parameters.check("value", value, self.support)
+        if self.hard:
+            return self.discrete.log_prob(value)
+        working = self._working
+        return working._log_prob(value.to(working.dtype)).to(self.dtype)
+
+    def log_prob_from_noise(self, noise: Tensor) -> Tensor:
+        """`log_prob(relax(noise))`, computed from the noise: no rounding of the value enters."""
+        self._check_shape("noise", noise, self._noise_event_shape)
+        if self.hard:
+            return self.discrete.log_prob(self.relax(noise))
+        working = self._working
+        return working._log_prob_from_noise(noise.to(working.dtype)).to(self.dtype)
+
+    # -- moments: those of the discrete law with `hard`, else a subclass's closed form -------------
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean, where it has a closed form; NotImplementedError otherwise."""
+        return self._of_discrete("mean")
+
+    @property
+    def variance(self) -> Tensor:
+        """The variance, where it has a closed form; NotImplementedError otherwise."""
+        return self._of_discrete("variance")
+
+    @property
+    def mode(self) -> Tensor:
+        """The most likely value, where it has a closed form; NotImplementedError otherwise."""
+        return self._of_discrete("mode")
+
+    def entropy(self) -> Tensor:
+        """The entropy in nats, where it has a closed form; NotImplementedError otherwise."""
+        return self._of_discrete("entropy")()
+
+    def _of_discrete(self, name: str) -> Any:
+        if self.hard:
+            return getattr(self.discrete, name)
+        raise NotImplementedError(f"{self._name} has no {name} in closed form")
+
+    # -- plumbing -------------------------------------------------------------------------------
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of parameters, noise and samples."""
+        return self._first_tensor.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """The device of parameters, noise and samples."""
+        return self._first_tensor.device
+
+    def expand(
+        self, batch_shape: tuple[int, ...], _instance: RelaxedDistribution | None = None
+    ) -> RelaxedDistribution:
+        """The same distribution with parameters expanded (not copied) to `batch_shape`."""
+        new = copy.copy(self) if _instance is None else _instance
+        new._batch_shape = torch.Size(batch_shape)
+        new._set_parameters(
+            _parameters.expand(self._given, self.arg_constraints, new._batch_shape)
+        )
+        return new
+
+    def __repr__(self) -> str:
+        shown = {n: v.shape if isinstance(v, Tensor) and v.dim() else v for n, v in self._given.items()}
+        if self.hard:
+            shown["hard"] = True
+        return f"{self._name}({', '.join(f'{name}: {value}' for name, value in shown.items())})"
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    @property
+    def _given(self) -> dict[str, _parameters.Parameter]:
+        return {name: vars(self)[name] for name in self.arg_constraints if name in vars(self)}
+
+    @property
+    def _first_tensor(self) -> Tensor:
+        return next(value for value in self._given.values() if isinstance(value, Tensor))
+
+    @property
+    def _noise_event_shape(self) -> torch.Size:
+        return self.event_shape
+
+    def _set_parameters(self, parameters: Mapping[str, _parameters.Parameter]) -> None:
+        for name, value in parameters.items():
+            setattr(self, name, value)
+        self._in_float32: RelaxedDistribution | None = None
+        # What the edge of the support means: `dtype` of the copy that works in float32 differs.
+        self.storage_dtype = self.dtype
+        if self.dtype in _LOW_PRECISION:
+            raised = copy.copy(self)
+            for name, value in parameters.items():
+                setattr(raised, name, value.float() if isinstance(value, Tensor) else value)
+            self._in_float32 = raised
+
+    @property
+    def _working(self) -> RelaxedDistribution:
+        return self if self._in_float32 is None else self._in_float32
+
+    def _per_event(self, parameter: _parameters.Parameter) -> _parameters.Parameter:
+        """A parameter of the batch shape, with dimensions of size 1 for those of an event."""
+        if not isinstance(parameter, Tensor):
+            return parameter
+        return parameter[(...,) + (None,) * len(self.event_shape)]
+
+    def _check_shape(self, name: str, tensor: Tensor, event_shape: torch.Size) -> None:
+        """Always checked: it costs nothing, and a wrong shape would broadcast without a word."""
+        split = tensor.dim() - len(event_shape)
+        batch, event = tensor.shape[: max(split, 0)], tensor.shape[max(split, 0) :]
+        pairs = zip(reversed(batch), reversed(self.batch_shape), strict=False)
+        if event != event_shape or any(m != n and 1 not in (m, n) for m, n in pairs):
+            raise ValueError(
+                f"{name} must have a shape that ends with {(*self.batch_shape, *event_shape)}, "
+                f"but got {tuple(tensor.shape)}"
+            )

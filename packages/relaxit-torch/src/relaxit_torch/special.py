@@ -1,0 +1,39 @@
+"""Functions of one variable that torch lacks or gets wrong at the ends of their range."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from relaxit_torch.parameters import Parameter
+
+
+def log(parameter: Parameter) -> Parameter:
+    """`log` of a number (a number) or of a tensor (a tensor)."""
+    return parameter.log() if isinstance(parameter, Tensor) else math.log(parameter)
+
+
+def logit(probs: Tensor) -> Tensor:
+    """`log p - log(1 - p)`, accurate for every p down to the smallest number (`scipy.special.logit`).
+
+    `torch.logit` rounds `p / (1 - p)` to zero before its logarithm for subnormal p.
+    """
+    return probs.log() - torch.log1p(-probs)
+
+
+def log_interior(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """`log(value)` for `value` in [0, 1], where 0 counts as the smallest positive number of `dtype`.
+
+    The gradient is that of `log`, but zero where `1 / value` times a few further factors would
+    overflow: infinity times the zero derivative of a saturated softmax would be NaN.
+    """
+    limits = torch.finfo(dtype)
+    # Room for factors up to 1/eps above 1/value; in float16 the square root leaves more of (0, 1).
+    floor = min(limits.tiny / limits.eps, math.sqrt(limits.tiny))
+    held = torch.where(value < floor, value.detach(), value)
+    return held.clamp(min=limits.tiny * limits.eps).log()
+
+
+def log1m_interior(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """`log(1 - value)` for `value` in [0, 1], where 1 counts as the largest number of `dtype` below it."""
+    return torch.log1p(-value.clamp(max=1 - torch.finfo(dtype).eps / 2))
