@@ -9,3 +9,6 @@ from .spec import Spec as Spec
 from .spec import SpecError as SpecError
 from .spec import load_spec as load_spec
 from .spec import load_specs as load_specs
+from .testing.check import check_distribution as check_distribution
+from .testing.report import Difference as Difference
+from .testing.report import Report as Report

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 from scipy.special import expit, logit, softmax
 
 from relaxit_reference.domains import Array
@@ -50,8 +50,13 @@ class ReferenceDistribution:
 
     @property
     def spec(self) -> Spec:
-        """The specification: the file that has the name of the module."""
-        return load_spec(type(self).__module__.rpartition(".")[2])
+        """The specification of this variant; its file has the name of the module."""
+        *_, last = (
+            variant
+            for variant in load_spec(type(self).__module__.rpartition(".")[2]).with_variants()
+            if all(getattr(self, name) == value for name, value in variant.arguments.items())
+        )
+        return last
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -109,8 +114,12 @@ class ReferenceDistribution:
         """The probability of a discrete value."""
         raise NotImplementedError
 
-    def logpdf(self, x: ArrayLike) -> Array:
-        """The log density in the base measure of the specification; -inf outside the support."""
+    def logpdf(self, x: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
+        """The log density in the base measure of the specification; -inf outside the support.
+
+        A coordinate at the edge of an open support, which only rounding can have brought there,
+        counts as the nearest number of `dtype` inside.
+        """
         raise NotImplementedError
 
     def logpdf_from_noise(self, noise: ArrayLike) -> Array:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.special import expit, log_expit, log_softmax, logit, logsumexp
 
 Array = NDArray[np.float64]
@@ -55,6 +55,10 @@ class Domain:
         """All points of a finite domain, `(states, *event_shape)`."""
         raise NotImplementedError(f"points that are {self.describe()} cannot be listed")
 
+    def place(self, unit: Array, typical: tuple[float, float]) -> Array:
+        """Maps numbers in [0, 1] to points of the typical range; 0 may go to an end point."""
+        raise NotImplementedError(f"points that are {self.describe()} have no typical range")
+
     def end_points(self) -> list[Any]:
         """Events at the ends of the domain, inside it or not: `contains` tells."""
         return []
@@ -83,6 +87,10 @@ class Real(Domain):
     def log_jacobian(self, coordinates: Array) -> Array:
         return np.zeros(coordinates.shape[:-1])
 
+    def place(self, unit: Array, typical: tuple[float, float]) -> Array:
+        low, high = typical
+        return low + (high - low) * unit
+
     def end_points(self) -> list[Any]:
         return [np.inf, -np.inf]
 
@@ -108,6 +116,9 @@ class Positive(Domain):
 
     def log_jacobian(self, coordinates: Array) -> Array:
         return coordinates[..., 0]
+
+    def place(self, unit: Array, typical: tuple[float, float]) -> Array:
+        return np.exp(Real().place(unit, (np.log(typical[0]), np.log(typical[1]))))
 
     def end_points(self) -> list[Any]:
         return [0.0, np.inf]
@@ -144,6 +155,10 @@ class Interval(Domain):
         t = coordinates[..., 0]
         return np.log(self.high - self.low) + log_expit(t) + log_expit(-t)
 
+    def place(self, unit: Array, typical: tuple[float, float]) -> Array:
+        ends = self.to_chart(np.asarray(typical))[:, 0]
+        return self.from_chart(Real().place(unit, (ends[0], ends[1]))[..., None])
+
     def end_points(self) -> list[Any]:
         return [self.low, self.high]
 
@@ -176,6 +191,11 @@ class Simplex(Domain):
 
     def chart_dim(self, event_shape: tuple[int, ...]) -> int:
         return event_shape[-1] - 1
+
+    def place(self, unit: Array, typical: tuple[float, float]) -> Array:
+        weights = Real().place(unit, typical)
+        total = np.sum(weights, axis=-1, keepdims=True)
+        return np.where(total > 0, weights, 1.0) / np.where(total > 0, total, unit.shape[-1])
 
     def end_points(self) -> list[Any]:
         return [[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]]
@@ -226,6 +246,10 @@ class CategoryLogits(Domain):
 
     def describe(self) -> str:
         return "finite or -inf, with a finite entry in each row"
+
+    def place(self, unit: Array, typical: tuple[float, float]) -> Array:
+        impossible = (unit == 0) & np.any(unit > 0, axis=-1, keepdims=True)
+        return np.where(impossible, -np.inf, Real().place(unit, typical))
 
     def end_points(self) -> list[Any]:
         return [[0.0, -np.inf, 1.0], [-np.inf, 0.0, -np.inf], [np.inf, 0.0, 0.0]]
@@ -303,7 +327,9 @@ def from_table(table: Mapping[str, Any]) -> Domain:
         raise ValueError(f"a domain of kind {kind!r} does not take these keys: {error}") from None
 
 
-def nearest_interior(value: ArrayLike) -> Array:
-    """Moves 0 and 1 to the numbers next to them inside (0, 1), and leaves all others."""
+def nearest_interior(value: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
+    """Moves 0 and 1 to the numbers of `dtype` next to them inside (0, 1), and leaves all others."""
     x = np.asarray(value, dtype=np.float64)
-    return np.where(x == 0, np.nextafter(0, 1), np.where(x == 1, np.nextafter(1, 0), x))
+    zero, one = np.zeros((), dtype), np.ones((), dtype)
+    above, below = float(np.nextafter(zero, one)), float(np.nextafter(one, zero))
+    return np.where(x == 0, above, np.where(x == 1, below, x))

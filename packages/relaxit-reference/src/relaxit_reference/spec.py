@@ -137,7 +137,7 @@ class Case:
 CLOSED_FORMS = ("cdf", "icdf", "mean", "variance", "mode", "entropy", "kl")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Spec:
     """One distribution, in one variant of its constructor."""
 
@@ -164,9 +164,20 @@ class Spec:
         arguments = ", ".join(f"{name}={value}" for name, value in self.arguments.items())
         return f"{self.classes.torch}({arguments})" if arguments else self.classes.torch
 
+    def __repr__(self) -> str:
+        return f"<specification of {self}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Hypothesis prints arguments of failing tests through this; all fields are too many."""
+        printer.text(repr(self))
+
     def with_variants(self) -> list[Spec]:
         """This specification, then each variant as a specification of its own."""
-        return [self, *(self._override(variant) for variant in self.variants)]
+        return [self, *self._overridden]
+
+    @cached_property
+    def _overridden(self) -> list[Spec]:
+        return [self._override(variant) for variant in self.variants]
 
     def _override(self, variant: Variant) -> Spec:
         changes: dict[str, Any] = {}

@@ -2,15 +2,12 @@
 
 `torch.distributions.constraints` has most of them, but its `positive` accepts infinity, its
 `real_vector` accepts rows without a finite entry, and its `simplex` rejects a fifth of all float32
-softmax rows of 100,000 categories. `transform_to` and `biject_to` work on all of these.
+softmax rows of 100,000 categories. `transform_to` and `biject_to` work on all that are continuous.
 """
 
 import torch
 from torch import Tensor
 from torch.distributions import biject_to, constraints, transform_to
-
-boolean = constraints.boolean
-one_hot = constraints.one_hot
 
 
 class Region(constraints.Constraint):
@@ -21,6 +18,23 @@ class Region(constraints.Constraint):
 
     def __repr__(self) -> str:
         return self.words
+
+
+class _Boolean(Region):
+    words = "0 or 1"
+    is_discrete = True
+
+    def check(self, value: Tensor) -> Tensor:
+        return (value == 0) | (value == 1)
+
+
+class _OneHot(Region):
+    words = "one 1 among zeros"
+    is_discrete = True
+    event_dim = 1
+
+    def check(self, value: Tensor) -> Tensor:
+        return boolean.check(value).all(-1) & (value.sum(-1) == 1)
 
 
 class _Positive(Region):
@@ -95,6 +109,8 @@ def _rounding_of_a_sum(value: Tensor) -> float:
     return torch.finfo(value.dtype).eps * (2 + value.shape[-1] ** 0.5)
 
 
+boolean = _Boolean()
+one_hot = _OneHot()
 positive = _Positive()
 real = _Real()
 open_unit_interval = _OpenUnitInterval()

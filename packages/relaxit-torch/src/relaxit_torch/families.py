@@ -55,7 +55,9 @@ class CategoricalFamily(RelaxedDistribution):
     @derived
     def logits(self) -> Tensor:
         """The log-probabilities of the categories, up to a constant; -inf for an impossible one."""
-        return self.probs.log()
+        # The derivative of log 0 is infinite, and 0 * inf is NaN.
+        possible = self.probs > 0
+        return torch.where(possible, self.probs, 1).log().masked_fill(~possible, -torch.inf)
 
     @property
     def possible(self) -> Tensor:

@@ -67,13 +67,14 @@ def unify(
         for name, value in parameters.items()
         if name in numbers and isinstance(value, Real)
     }
-    tensors = {n: _as_tensor(n, v) for n, v in parameters.items() if n not in plain}
+    given = {name: value for name, value in parameters.items() if name not in plain}
+    tensors = {n: _as_tensor(n, v) for n, v in given.items() if type(v) not in (int, float)}
     # A 0-dimensional tensor counts as a number, as in torch's own type promotion.
     leading = [t for t in tensors.values() if t.dim()] or list(tensors.values())
-    dtype = reduce(torch.promote_types, (t.dtype for t in leading))
+    dtype = reduce(torch.promote_types, (t.dtype for t in leading), torch.bool)
     if not dtype.is_floating_point:
         dtype = torch.get_default_dtype()
-    device = leading[0].device
+    device = leading[0].device if leading else torch.get_default_device()
     for name, tensor in tensors.items():
         if tensor.device != device and tensor.dim():
             raise ValueError(
@@ -81,6 +82,9 @@ def unify(
                 f"and another on {device}"
             )
         tensors[name] = tensor.to(device=device, dtype=dtype)
+    for name in given.keys() - tensors.keys():
+        # Made where it is needed: `as_tensor` would make it on the CPU and copy it.
+        tensors[name] = torch.full((), given[name], dtype=dtype, device=device)
     batch_shapes = {}
     for name, tensor in tensors.items():
         event_dim = constraints[name].event_dim

@@ -73,6 +73,7 @@ class RelaxedDistribution(TorchDistribution):
         self._validate_args = (
             Distribution._validate_args if validate_args is None else validate_args
         )
+        self._raise_low_precision()
         if self._validate_args:
             for name, value in unified.items():
                 _parameters.check(name, value, self.arg_constraints[name])
@@ -159,16 +160,15 @@ class RelaxedDistribution(TorchDistribution):
         self._check_shape("value", value, self.event_shape)
         if self._validate_args:
             _parameters.check("value", value, self.support)
-        if self.hard:
-            return self.discrete.log_prob(value)
         working = self._working
-        return working._log_prob(value.to(working.dtype)).to(self.dtype)
+        log_prob = working.discrete.log_prob if self.hard else working._log_prob
+        return log_prob(value.to(working.dtype)).to(self.dtype)
 
     def log_prob_from_noise(self, noise: Tensor) -> Tensor:
         """`log_prob(relax(noise))`, computed from the noise: no rounding of the value enters."""
         self._check_shape("noise", noise, self._noise_event_shape)
         if self.hard:
-            return self.discrete.log_prob(self.relax(noise))
+            return self.log_prob(self.relax(noise))
         working = self._working
         return working._log_prob_from_noise(noise.to(working.dtype)).to(self.dtype)
 
@@ -177,25 +177,25 @@ class RelaxedDistribution(TorchDistribution):
     @property
     def mean(self) -> Tensor:
         """The mean, where it has a closed form; NotImplementedError otherwise."""
-        return self._of_discrete("mean")
+        return self._of_discrete("mean").to(self.dtype)
 
     @property
     def variance(self) -> Tensor:
         """The variance, where it has a closed form; NotImplementedError otherwise."""
-        return self._of_discrete("variance")
+        return self._of_discrete("variance").to(self.dtype)
 
     @property
     def mode(self) -> Tensor:
         """The most likely value, where it has a closed form; NotImplementedError otherwise."""
-        return self._of_discrete("mode")
+        return self._of_discrete("mode").to(self.dtype)
 
     def entropy(self) -> Tensor:
         """The entropy in nats, where it has a closed form; NotImplementedError otherwise."""
-        return self._of_discrete("entropy")()
+        return self._of_discrete("entropy")().to(self.dtype)
 
     def _of_discrete(self, name: str) -> Any:
         if self.hard:
-            return getattr(self.discrete, name)
+            return getattr(self._working.discrete, name)
         raise NotImplementedError(f"{self._name} has no {name} in closed form")
 
     # -- plumbing -------------------------------------------------------------------------------
@@ -219,6 +219,7 @@ class RelaxedDistribution(TorchDistribution):
         new._set_parameters(
             _parameters.expand(self._given, self.arg_constraints, new._batch_shape)
         )
+        new._raise_low_precision()
         return new
 
     def __repr__(self) -> str:
@@ -246,12 +247,15 @@ class RelaxedDistribution(TorchDistribution):
     def _set_parameters(self, parameters: Mapping[str, _parameters.Parameter]) -> None:
         for name, value in parameters.items():
             setattr(self, name, value)
-        self._in_float32: RelaxedDistribution | None = None
         # What the edge of the support means: `dtype` of the copy that works in float32 differs.
         self.storage_dtype = self.dtype
+
+    def _raise_low_precision(self) -> None:
+        """Makes the copy that works in float32, once all that it copies is there."""
+        self._in_float32: RelaxedDistribution | None = None
         if self.dtype in _LOW_PRECISION:
             raised = copy.copy(self)
-            for name, value in parameters.items():
+            for name, value in self._given.items():
                 setattr(raised, name, value.float() if isinstance(value, Tensor) else value)
             self._in_float32 = raised
 

@@ -34,6 +34,18 @@ def log_interior(value: Tensor, dtype: torch.dtype) -> Tensor:
     return held.clamp(min=limits.tiny * limits.eps).log()
 
 
-def log1m_interior(value: Tensor, dtype: torch.dtype) -> Tensor:
-    """`log(1 - value)` for `value` in [0, 1], where 1 counts as the largest number of `dtype` below it."""
-    return torch.log1p(-value.clamp(max=1 - torch.finfo(dtype).eps / 2))
+def below_one(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """`value` in [0, 1], where 1 counts as the largest number of `dtype` below it."""
+    return value.clamp(max=1 - torch.finfo(dtype).eps / 2)
+
+
+def log_softmax(scores: Tensor) -> Tensor:
+    """`log_softmax` over the last dimension, accurate also for the entry that is nearly certain.
+
+    `torch.log_softmax` loses that entry's logarithm when the others sum to less than an ulp of 1:
+    it returns 0 for -1e-8. Here 1 is never added to that sum (`scipy.special.logsumexp`).
+    """
+    top = scores.argmax(-1, keepdim=True)
+    shifted = scores - scores.gather(-1, top)
+    others = shifted.exp().scatter(-1, top, 0.0).sum(-1, keepdim=True)
+    return shifted - others.log1p()

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.special import expit, log_expit, logit, xlogy, xlog1py
+from numpy.typing import ArrayLike, DTypeLike
+from scipy.special import expit, log_expit, logit
 
 from relaxit_reference.distribution import BernoulliParameters, ReferenceDistribution
 from relaxit_reference.domains import Array, nearest_interior
@@ -34,13 +34,13 @@ class BinaryConcrete(BernoulliParameters, ReferenceDistribution):
     def discrete_pmf(self, x: ArrayLike) -> Array:
         return np.where(np.asarray(x) == 1, self.pi, expit(-self.log_odds))
 
-    def logpdf(self, x: ArrayLike) -> Array:
+    def logpdf(self, x: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
         if self.hard:
             log_pmf = np.where(
                 np.asarray(x) == 1, log_expit(self.log_odds), log_expit(-self.log_odds)
             )
             return np.where(np.isin(x, (0, 1)), log_pmf, -np.inf)
-        c = nearest_interior(x)
+        c = nearest_interior(x, dtype)
         with np.errstate(invalid="ignore", divide="ignore"):
             t = self.log_odds - self.temperature * logit(c)
             density = np.log(self.temperature) + t - 2 * np.logaddexp(0, t)
@@ -70,9 +70,10 @@ class BinaryConcrete(BernoulliParameters, ReferenceDistribution):
     def var(self) -> Array:
         if not self.hard:
             raise NotImplementedError
-        return self.pi * (1 - self.pi)
+        return np.asarray(expit(self.log_odds) * expit(-self.log_odds))
 
     def entropy(self) -> Array:
         if not self.hard:
             raise NotImplementedError
-        return np.asarray(-xlogy(self.pi, self.pi) - xlog1py(1 - self.pi, -self.pi))
+        one, zero = self.log_odds, -self.log_odds
+        return np.asarray(-expit(one) * log_expit(one) - expit(zero) * log_expit(zero))

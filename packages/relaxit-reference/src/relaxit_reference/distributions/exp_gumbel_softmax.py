@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.special import digamma, gammaln, log_softmax, logsumexp
+from numpy.typing import ArrayLike, DTypeLike
+from scipy.special import digamma, gammaln, logsumexp
 
 from relaxit_reference.distribution import CategoricalParameters, ReferenceDistribution
 from relaxit_reference.domains import Array, LogSimplex
@@ -25,8 +25,11 @@ class ExpGumbelSoftmax(CategoricalParameters, ReferenceDistribution):
     logits: ArrayLike | None = None
 
     def surrogate(self, noise: ArrayLike) -> Array:
-        temperature = np.asarray(self.temperature)[..., None]
-        return np.asarray(log_softmax((self.log_pi + noise) / temperature, axis=-1))
+        scores = (self.log_pi + noise) / np.asarray(self.temperature)[..., None]
+        # log softmax_k = -log sum_j exp(score_j - score_k); an impossible category has -inf.
+        finite = np.where(scores > -np.inf, scores, 0)
+        log_c = -logsumexp(scores[..., None, :] - finite[..., :, None], axis=-1)
+        return np.where(scores > -np.inf, log_c, -np.inf)
 
     def harden(self, x: ArrayLike) -> Array:
         return np.eye(np.shape(x)[-1])[np.argmax(x, axis=-1)]
@@ -34,7 +37,7 @@ class ExpGumbelSoftmax(CategoricalParameters, ReferenceDistribution):
     def discrete_pmf(self, x: ArrayLike) -> Array:
         return np.asarray(np.sum(self.pi * x, axis=-1))
 
-    def logpdf(self, x: ArrayLike) -> Array:
+    def logpdf(self, x: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
         y, possible = np.asarray(x, dtype=np.float64), self.log_pi > -np.inf
         K, tau = np.sum(possible, axis=-1), np.asarray(self.temperature)
         log_pi = np.where(possible, self.log_pi, 0)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 from scipy.special import entr, gammaln, log_softmax, logsumexp, softmax, xlogy
 
 from relaxit_reference.distribution import CategoricalParameters, ReferenceDistribution
@@ -36,11 +36,11 @@ class GumbelSoftmax(CategoricalParameters, ReferenceDistribution):
     def discrete_pmf(self, x: ArrayLike) -> Array:
         return np.asarray(np.sum(self.pi * x, axis=-1))
 
-    def logpdf(self, x: ArrayLike) -> Array:
+    def logpdf(self, x: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
         if self.hard:
             log_pmf = np.sum(xlogy(x, self.pi), axis=-1)
             return np.where(OneHot().contains(x), log_pmf, -np.inf)
-        c, possible = nearest_interior(x), self.log_pi > -np.inf
+        c, possible = nearest_interior(x, dtype), self.log_pi > -np.inf
         with np.errstate(invalid="ignore"):
             density = self._logpdf_of_log(np.log(c)) - np.sum(np.log(c), axis=-1, where=possible)
         impossible = np.any(~possible & (np.asarray(x) > 0), axis=-1)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 from scipy.special import expit, log_expit, logit
 
 from relaxit_reference.distribution import BernoulliParameters, ReferenceDistribution
@@ -33,7 +33,7 @@ class LogitBinaryConcrete(BernoulliParameters, ReferenceDistribution):
     def discrete_pmf(self, x: ArrayLike) -> Array:
         return np.where(np.asarray(x) == 1, self.pi, expit(-self.log_odds))
 
-    def logpdf(self, x: ArrayLike) -> Array:
+    def logpdf(self, x: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
         t = self.log_odds - self.temperature * np.asarray(x, dtype=np.float64)
         return np.asarray(np.log(self.temperature) + t - 2 * np.logaddexp(0, t))
 

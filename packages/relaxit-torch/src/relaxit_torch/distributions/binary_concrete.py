@@ -10,7 +10,7 @@ from torch.nn.functional import logsigmoid
 from relaxit_torch import constraints, noise
 from relaxit_torch.families import BernoulliFamily
 from relaxit_torch.parameters import Parameter, check, exactly_one_of
-from relaxit_torch.special import log, log1m_interior, log_interior, logit
+from relaxit_torch.special import below_one, log, log_interior, logit
 
 
 class BinaryConcrete(BernoulliFamily):
@@ -82,8 +82,8 @@ class BinaryConcrete(BernoulliFamily):
         return torch.sigmoid((self.logits + noise) / self.temperature)
 
     def _log_prob(self, value: Tensor) -> Tensor:
-        log_value = log_interior(value, self.storage_dtype)
-        log_rest = log1m_interior(value, self.storage_dtype)
+        value = below_one(value, self.storage_dtype)
+        log_value, log_rest = log_interior(value, self.storage_dtype), torch.log1p(-value)
         t = self.logits - self.temperature * (log_value - log_rest)
         return log(self.temperature) + logsigmoid(t) + logsigmoid(-t) - log_value - log_rest
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from relaxit_torch import constraints, noise
 from relaxit_torch.families import CategoricalFamily
 from relaxit_torch.parameters import Parameter, exactly_one_of
-from relaxit_torch.special import log
+from relaxit_torch.special import log, log_softmax
 
 EULER_GAMMA = 0.5772156649015329
 
@@ -63,7 +63,7 @@ class ExpGumbelSoftmax(CategoricalFamily):
         super().__init__(parameters, validate_args=validate_args)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        return torch.log_softmax(scores(self, noise), -1)
+        return log_softmax(scores(self, noise))
 
     def _log_prob(self, value: Tensor) -> Tensor:
         density = log_density(self, value)

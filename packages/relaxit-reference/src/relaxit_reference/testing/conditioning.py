@@ -1,0 +1,106 @@
+"""How much of a difference rounding explains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from relaxit_reference.domains import Array, CategoryLogits, LogSimplex, Real, nearest_interior
+from relaxit_reference.spec import Spec
+
+RELATIVE_STEP = 1e-7
+"""Far above the rounding of float64, far below the scale on which the maps curve, and within the
+tolerance with which a perturbed point of the simplex is still one."""
+
+
+def sensitivity(function: Callable[..., Array], inputs: Mapping[str, Any], spec: Spec) -> Array:
+    """The sum over all input numbers `x` of `|x * d function / d x|`, by finite differences.
+
+    `function` takes the inputs by name, as the parameters of `spec` and `noise` or `value`. Batch
+    elements are perturbed together, the entries of one event one after the other.
+    """
+    base = function(**inputs)
+    total = np.zeros_like(base)
+    for name, value in inputs.items():
+        x = np.asarray(value, dtype=np.float64)
+        dimensions = (
+            spec.parameters[name].domain.event_dim if name in spec.parameters else spec.event_dim
+        )
+        for entry in np.ndindex(x.shape[x.ndim - dimensions :]):
+            moved = x.copy()
+            moved[(..., *entry)] *= 1 + RELATIVE_STEP
+            with np.errstate(invalid="ignore"):
+                change = np.abs(function(**{**inputs, name: moved}) - base) / RELATIVE_STEP
+            total = total + np.nan_to_num(change)
+    return np.asarray(total)
+
+
+def relax_tolerance(spec: Spec, parameters: Mapping[str, Any], noise: Array, dtype: Any) -> Array:
+    """`16 eps (1 + condition number) |value|` plus the smallest normal number of `dtype`.
+
+    Sixteen rounded operations, each of the relative size that the condition number of the map
+    turns an ulp of its inputs into. Below the smallest normal number there is no relative precision.
+    """
+    limits = np.finfo(dtype)
+
+    def surrogate(noise: Array, **parameters: Any) -> Array:
+        law = spec.reference_class(**parameters, **spec.arguments)
+        return np.asarray(law.surrogate(noise))
+
+    inputs = {**parameters, "noise": noise}
+    with np.errstate(invalid="ignore"):
+        value = np.nan_to_num(np.abs(surrogate(**inputs)), posinf=0.0)
+    return np.asarray(
+        16 * limits.eps * (value + sensitivity(surrogate, inputs, spec)) + limits.tiny
+    )
+
+
+def log_prob_tolerance(
+    spec: Spec, parameters: Mapping[str, Any], value: Array, log_prob: Array, dtype: Any
+) -> Array:
+    """What rounding may do to a log density: 16 ulps of the largest sum of its terms.
+
+    A log density adds, for each entry of an event, the coordinates of the value (logits, logarithms)
+    once as they are and once times the temperature, and the logarithms of the parameters. These
+    terms may cancel, so that neither the result nor its derivatives show their size.
+    """
+    support, entries, coordinates = spec.relax.support, 1, np.zeros(())
+    if not support.discrete:
+        inside = value if isinstance(support, Real | LogSimplex) else nearest_interior(value, dtype)
+        with np.errstate(invalid="ignore"):
+            chart = np.nan_to_num(support.to_chart(inside), posinf=0, neginf=0)
+        coordinates, entries = np.sum(np.abs(chart), axis=-1), chart.shape[-1]
+    size = 1 + (1 + np.asarray(parameters.get("temperature", 0.0))) * coordinates
+    for name, parameter in parameters.items():
+        domain = spec.parameters[name].domain
+        with np.errstate(divide="ignore"):
+            already = isinstance(domain, Real | CategoryLogits)
+            logs = np.abs(parameter if already else np.log(parameter))
+        logs = np.where(np.isfinite(logs), logs, 0)
+        size = size + (logs.sum(-1) if domain.event_dim else logs)
+    finite = np.where(np.isfinite(log_prob), np.abs(log_prob), 0)
+    return np.asarray(16 * np.finfo(dtype).eps * (finite + entries * size))
+
+
+def log_prob_from_noise_tolerance(
+    spec: Spec, parameters: Mapping[str, Any], noise: Array, dtype: Any
+) -> Array:
+    """The same for a log density that is computed from the noise.
+
+    It adds the noise, once for each entry of an event, and functions of the scores, whose rounding
+    is that of the inputs.
+    """
+
+    def log_prob(noise: Array, **parameters: Any) -> Array:
+        law = spec.reference_class(**parameters, **spec.arguments)
+        return np.asarray(law.logpdf_from_noise(noise))
+
+    inputs = {**parameters, "noise": noise}
+    axes = tuple(range(noise.ndim - len(spec.noise.shape), noise.ndim))
+    terms = np.sum(np.abs(noise), axis=axes) * (1 + np.prod([noise.shape[a] for a in axes]))
+    rounding = sensitivity(log_prob, inputs, spec)
+    return np.asarray(
+        16 * np.finfo(dtype).eps * (1 + np.abs(log_prob(**inputs)) + terms + rounding)
+    )

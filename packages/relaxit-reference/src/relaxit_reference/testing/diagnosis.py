@@ -1,0 +1,268 @@
+"""Names the fault behind a difference: by agreement with a faulty reference, or by its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relaxit_reference.domains import Array, Boolean, Interval, LogSimplex, OneHot, Simplex
+from relaxit_reference.spec import load_spec
+from relaxit_reference.testing.messages import literal
+from relaxit_reference.testing.misreadings import (
+    CHANGES,
+    constants,
+    jacobians,
+    misreadings,
+    recognise,
+)
+from relaxit_reference.testing.places import places
+from relaxit_reference.testing.probes import Answers, Half, reference
+
+EXACT = (1e-9, 1e-12)
+"""Relative and absolute tolerance of an agreement where nothing is extreme."""
+
+
+def explain(half: Half, answers: Answers, differs: list[NDArray[np.bool_]]) -> list[str]:
+    """Sentences that name the fault, as far as it can be told."""
+    pairs = list(zip(answers, differs, strict=True))
+    given = dict.fromkeys(tuple(probe.parameters) for probe, _ in answers)
+    wrong = [n for n in given if any(d.any() for (p, _), d in pairs if tuple(p.parameters) == n)]
+    lines = []
+    if len(wrong) < len(given):
+        lines.append(f"Only where the distribution is given by {' and '.join(wrong[0])}.")
+    if _is_single(half, answers):
+        return [*lines, "Its answers have single precision: the arithmetic must be in double."]
+    same = [(a, d) for a, d in pairs if tuple(a[0].parameters) == wrong[0]]
+    unit = [a for a, d in same if a[0].region == "unit"]
+    named: list[str] = []
+    if any(d.any() for a, d in same if a[0].region == "unit"):
+        named = [*_misread(half, unit), *_other_variant(half, unit), *_changed(half, unit)][:1]
+        if not named and half.name == "log_prob":
+            named = list(_pasted(half, unit))
+        if not named or half.name == "log_prob":
+            named += _not_invariant(half, [a for a, _ in pairs if a[0].region == "unit"])
+        if half.name == "log_prob":
+            named = [*_mass(half, unit, already=named), *named]
+    if not named and half.discrete:
+        named = list(_hardened(half, [a for a, _ in same if a[0].region in ("unit", "moderate")]))
+    if not named:
+        named = list(places(half, [a for a, _ in same], [d for _, d in same]))
+    return [*lines, *named]
+
+
+def reduced(answer: Array, truth: Array) -> list[str]:
+    """Whether an answer of the wrong shape is a sum or a mean of the right one, or not yet one."""
+    if answer.ndim == truth.ndim + 1 and _equal(answer.sum(-1), truth):
+        return ["The sum over the event dimension is missing."]
+    axes: list[Any] = [None, *range(truth.ndim)]
+    for axis in axes:
+        over = "all samples and the batch" if axis is None else f"axis {axis}"
+        for name, reduce in (("sum", np.sum), ("mean", np.mean)):
+            if _equal(answer, reduce(truth, axis=axis)):
+                return [f"It is the {name} of the right answers over {over}."]
+    return []
+
+
+def normalised_axis(half: Half, answer: Array) -> list[str]:
+    """Whether values have a sum of 1 over another axis than the last."""
+    support = half.spec.relax.support
+    if half.name == "relax" and isinstance(support, Simplex | LogSimplex | OneHot):
+        for axis in range(answer.ndim - 1):
+            if np.all(support.contains(np.moveaxis(answer, axis, -1))):
+                return [f"Its values are normalised over axis {axis}, not over the last."]
+    return []
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return np.shape(one) == np.shape(other) and np.allclose(one, other, *EXACT)
+
+
+def _is_single(half: Half, answers: Answers) -> bool:
+    """Whether all answers are numbers of float32, some of them not whole."""
+    numbers = np.concatenate([answer.ravel() for _, answer in answers])
+    numbers = numbers[np.isfinite(numbers)]
+    return bool(np.all(numbers.astype(np.float32) == numbers) and np.any(numbers % 1))
+
+
+def _agrees(right: list[Array], found: list[Array], faulty: list[Array]) -> bool:
+    """Whether all answers are those of a faulty reference that differs from the right one."""
+    return all(_equal(a, b) for a, b in zip(found, faulty, strict=True)) and not all(
+        _equal(a, b) for a, b in zip(right, faulty, strict=True)
+    )
+
+
+def _misread(half: Half, unit: Answers) -> Iterator[str]:
+    right = [half.truth(half.argument(probe), probe.parameters) for probe, _ in unit]
+    found = [answer for _, answer in unit]
+    for mistakes in zip(*(misreadings(half, probe) for probe, _ in unit), strict=True):
+        try:
+            faulty = [reference_answer() for _, reference_answer in mistakes]
+        except ValueError:
+            continue
+        if _agrees(right, found, faulty):
+            yield f"It is what the reference returns {mistakes[0][0]}."
+
+
+def _other_variant(half: Half, unit: Answers) -> Iterator[str]:
+    """Whether it is the relaxed variant in place of the hard one, or the other way round."""
+    for other in load_spec(half.spec.name).with_variants():
+        if other.arguments == half.spec.arguments:
+            continue
+        right, found, faulty = [], [], []
+        for probe, _ in unit:
+            argument = probe.noise
+            if half.name == "log_prob":
+                argument = reference(other, probe.parameters).relax(argument)
+            right.append(half.truth(argument, probe.parameters))
+            faulty.append(half.truth(argument, probe.parameters, other))
+            try:
+                found.append(half.answer(argument, probe.parameters))
+            except Exception:
+                return
+        if _agrees(right, found, faulty):
+            kind = "discrete" if other.relax.support.discrete else "relaxed"
+            noun = f"the {kind} value" if half.name == "relax" else f"the law of the {kind} value"
+            yield f"It is {noun}: the answer of {other}, not of {half.spec}."
+
+
+def _changed(half: Half, unit: Answers) -> Iterator[str]:
+    """Whether a function was applied to the right answer, or the last one was not."""
+    found = [answer for _, answer in unit]
+    right = [half.truth(half.argument(probe), probe.parameters) for probe, _ in unit]
+    for form, change in CHANGES.items():
+        if _agrees(right, found, [change(r) for r in right]):
+            yield f"It is {form.format('x')}, where x is the right answer."
+    if half.name == "relax" and half.spec.event_dim:
+        shifts = [a - r for a, r in zip(found, right, strict=True)]
+        ratios = [a / r for a, r in zip(found, right, strict=True)]
+        for kind, rest in (("up to a constant", shifts), ("up to a factor", ratios)):
+            if all(np.allclose(x, x[..., :1], *EXACT) for x in rest):
+                yield f"It is right {kind} in each event: the last step does not normalise it."
+
+
+def _hardened(half: Half, unit: Answers) -> Iterator[str]:
+    """How relaxed values became the discrete ones that were returned."""
+    laws = [reference(half.spec, probe.parameters) for probe, _ in unit]
+    soft = [law.surrogate(p.noise) for law, (p, _) in zip(laws, unit, strict=True)]
+    if isinstance(half.spec.relax.support, Boolean):
+        values = np.concatenate([s.ravel() for s in soft])
+        found = np.concatenate([answer.ravel() for _, answer in unit])
+        ones, zeros = values[found == 1], values[found == 0]
+        if not (len(ones) and len(zeros)):
+            yield "It returns the same for every noise."
+        elif zeros.max() < ones.min():
+            ends = f"between {zeros.max():.3g} and {ones.min():.3g}"
+            yield f"The relaxed value is hardened at a threshold {ends}."
+        elif ones.max() < zeros.min():
+            yield "0 and 1 are exchanged."
+    if isinstance(half.spec.relax.support, OneHot):
+        lowest = [law.harden(-s) for law, s in zip(laws, soft, strict=True)]
+        if all(_equal(a, answer) for a, (_, answer) in zip(lowest, unit, strict=True)):
+            yield "It chooses the category of the smallest relaxed value, not of the greatest."
+
+
+def _pasted(half: Half, unit: Answers) -> Iterator[str]:
+    """Densities in another base measure, without a constant, or of another law altogether."""
+    offsets = [a - half.truth(probe.value, probe.parameters) for probe, a in unit]
+    options = [jacobians(half.spec, probe.value) for probe, _ in unit]
+    for jacobian in zip(*options, strict=True):
+        rest = [o - added for o, (_, added) in zip(offsets, jacobian, strict=True)]
+        if not all(np.allclose(r, r[:1], 1e-9, 1e-9) for r in rest):
+            continue
+        if jacobian[0][0]:
+            yield jacobian[0][0]
+        if not all(np.allclose(r, 0, atol=1e-9) for r in rest):
+            words = recognise([r[0] for r in rest], [constants(half.spec, p) for p, _ in unit])
+            size = f"{literal(rest[-1][0])} at {_words(unit[-1][0].parameters)}"
+            yield "It is off by a term that does not depend on the value: " + (words or size) + "."
+        return
+    yield from _family(half, unit)
+
+
+def _family(half: Half, unit: Answers) -> Iterator[str]:
+    """Whether a log density is linear in logarithms, or quadratic: a Beta, Dirichlet or normal."""
+    support, (probe, answer) = half.spec.relax.support, unit[-1]
+    if support.discrete:
+        return
+    # The samples of the first batch element.
+    zeros = (0,) * (answer.ndim - 1)
+    value = probe.value.reshape(len(answer), -1, *probe.value.shape[answer.ndim :])[:, 0]
+    found = answer.reshape(len(answer), -1)[:, 0]
+    right = half.truth(probe.value, probe.parameters).reshape(len(answer), -1)[:, 0]
+    t = support.to_chart(value)
+    jacobian, one = support.log_jacobian(t), np.ones((len(t), 1))
+    if isinstance(support, Interval | Simplex):
+        logs = np.log(value) if isinstance(support, Simplex) else _log_interval(support, value)
+        features = np.concatenate([logs, one], axis=-1)
+        if _fits(features, found) and not _fits(features, right):
+            concentration = np.linalg.lstsq(features, found)[0][:-1] + 1
+            name = "Dirichlet" if isinstance(support, Simplex) else "Beta"
+            numbers = ", ".join(f"{a:.3g}" for a in concentration)
+            at = _words(probe.element(half.spec, (0, *zeros)))
+            yield f"It is the density of a {name} law: its concentration is {numbers} at {at}."
+    rows, columns = np.triu_indices(t.shape[-1])
+    products = t[:, rows] * t[:, columns]
+    features = np.concatenate([t, products, one], axis=-1)
+    if _fits(features, found + jacobian) and not _fits(features, right + jacobian):
+        yield "It is the density of a normal law in the coordinates of the support."
+
+
+def _log_interval(support: Interval, value: Array) -> Array:
+    return np.stack([np.log(value - support.low), np.log(support.high - value)], axis=-1)
+
+
+def _fits(features: Array, found: Array) -> bool:
+    if not np.all(np.isfinite(found)):
+        return False
+    fitted = features @ np.linalg.lstsq(features, found)[0]
+    return bool(np.allclose(fitted, found, 1e-7, 1e-7))
+
+
+def _not_invariant(half: Half, unit: Answers) -> Iterator[str]:
+    """The invariances that the specification states and the candidate lacks."""
+    for law in half.spec.laws:
+        name = law.parameter or ""
+        for probe, answer in unit:
+            if (law.kind, law.map) != ("invariance", "shift") or name not in probe.parameters:
+                continue
+            shifted = {**probe.parameters, name: probe.parameters[name] + 1}
+            change = np.abs(half.answer(half.argument(probe), shifted) - answer)
+            if not np.allclose(change, 0, atol=1e-9):
+                size = f"{np.max(change):.3g}"
+                yield f"It changes by {size} when 1 is added to all {name}, and must not change."
+                break
+
+
+def _mass(half: Half, unit: Answers, already: list[str]) -> Iterator[str]:
+    """What the candidate's density adds up to, for one distribution."""
+    from relaxit_reference.testing.statistics import total_mass  # slow to import, rarely needed
+
+    probe = unit[0][0]
+    batch = reference(half.spec, probe.parameters).batch_shape
+    parameters = probe.element(half.spec, (0,) * (1 + len(batch)))
+    law, support = reference(half.spec, parameters), half.spec.relax.support
+    if not support.discrete and support.chart_dim(law.event_shape) > 1:
+        return
+    candidate = SimpleNamespace(
+        spec=half.spec,
+        batch_shape=(),
+        event_shape=law.event_shape,
+        logpdf=lambda value: half.answer(value, parameters),
+    )
+    try:
+        mass = float(total_mass(candidate))
+    except Exception:
+        return
+    adds_up = "Its probabilities add up to" if support.discrete else "Its density integrates to"
+    if not np.isclose(mass, 1, atol=1e-6):
+        yield f"{adds_up} {mass:.3g} rather than 1, for {_words(parameters)}."
+    elif not already:
+        yield f"{adds_up} 1, so that it may be that of another law."
+
+
+def _words(parameters: Mapping[str, Array]) -> str:
+    return ", ".join(f"{name}={literal(np.round(v, 3))}" for name, v in parameters.items())

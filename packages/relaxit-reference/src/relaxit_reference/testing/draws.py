@@ -1,0 +1,73 @@
+"""Parameters of a specification from numbers in [0, 1], and from a random generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from relaxit_reference.domains import Array, Domain
+from relaxit_reference.spec import Spec
+
+# Where all but 10^-12 of the noise lies, and for Gumbel and logistic noise the last thirteen
+# orders of magnitude of the upper tail, which float32 must survive too.
+NOISE_RANGE = {
+    "uniform": (1e-9, 1 - 1e-9),
+    "normal": (-7.0, 7.0),
+    "gumbel": (-3.3, 30.0),
+    "logistic": (-30.0, 30.0),
+}
+
+Ranges = Mapping[str, tuple[float, float]]
+DrawUnit = Callable[[tuple[int, ...]], Array]
+
+
+def place_parameters(
+    spec: Spec,
+    names: tuple[str, ...],
+    shapes: Mapping[str, tuple[int, ...]],
+    categories: int,
+    ranges: Ranges,
+    dtype: Any,
+    draw_unit: DrawUnit,
+) -> dict[str, Array]:
+    """Parameters of the batch shapes `shapes`, in `ranges` or else in their typical ranges."""
+    chosen = {}
+    for name in names:
+        parameter = spec.parameters[name]
+        typical = ranges.get(name, parameter.typical)
+        if typical is None:
+            raise ValueError(f"{spec.name}.toml: parameters.{name}: no typical range to draw from")
+        event = tuple(_size(dimension, categories) for dimension in parameter.shape)
+        placed = parameter.domain.place(draw_unit((*shapes[name], *event)), typical)
+        # Rounded to the precision under test, so that both sides are given the same numbers.
+        chosen[name] = np.asarray(placed).astype(dtype).astype(np.float64)
+    return chosen
+
+
+def _size(dimension: str, categories: int) -> int:
+    base, minus, less = dimension.partition("-")
+    return int(base) if base.isdigit() else categories - int(less if minus else 0)
+
+
+def random_parameters(
+    spec: Spec,
+    random: np.random.Generator,
+    *,
+    names: tuple[str, ...] | None = None,
+    batch_shape: tuple[int, ...] = (),
+    categories: int = 3,
+    ranges: Ranges | None = None,
+    dtype: Any = np.float64,
+) -> dict[str, Array]:
+    """Parameters for a statistical test, all of them of the full batch shape."""
+    names = spec.parameterisations()[-1] if names is None else names
+    shapes = dict.fromkeys(names, batch_shape)
+    return place_parameters(spec, names, shapes, categories, ranges or {}, dtype, random.random)
+
+
+def accepted_and_refused(domain: Domain) -> list[tuple[Any, bool]]:
+    """Events at the ends of a domain, outside it and NaN, each with whether it is accepted."""
+    events = [*domain.end_points(), *domain.outside()]
+    return [(event, bool(np.all(domain.contains(event)))) for event in events]

@@ -1,0 +1,59 @@
+"""Derivatives of the reference by finite differences: what a backward pass must return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from relaxit_reference.domains import Array, Domain, Interval, LogSimplex, Positive, Simplex
+from relaxit_reference.spec import Spec
+
+
+def direction(domain: Domain, value: Array, random: np.random.Generator) -> Array:
+    """A tangent vector at `value` along which a small step stays in the domain."""
+    z = random.normal(size=value.shape)
+    if isinstance(domain, Positive):
+        return np.asarray(value * z)
+    if isinstance(domain, Interval):
+        return np.asarray((value - domain.low) * (domain.high - value) * z)
+    if isinstance(domain, Simplex):
+        return np.asarray(value * (z - np.sum(value * z, axis=-1, keepdims=True)))
+    if isinstance(domain, LogSimplex):
+        return np.asarray(z - np.sum(np.exp(value) * z, axis=-1, keepdims=True))
+    return np.where(np.isfinite(value), z, 0.0)
+
+
+def derivative(
+    function: Callable[[Array], Array], value: Array, along: Array, step: float = 1e-4
+) -> tuple[float, float]:
+    """The derivative of `sum(function)` at `value` in one direction, with a bound on its error.
+
+    Central differences at `step` and `step / 2`, extrapolated (Richardson). The error bound is what
+    the extrapolation changed, plus the rounding of `function` over the step.
+    """
+
+    def difference(h: float) -> float:
+        return float(np.sum(function(value + h * along) - function(value - h * along)) / (2 * h))
+
+    coarse, fine = difference(step), difference(step / 2)
+    rounding = 1e-14 * float(np.sum(np.abs(function(value)))) / step
+    return fine + (fine - coarse) / 3, abs(fine - coarse) + rounding
+
+
+def surrogate_pullback(
+    spec: Spec, parameters: Mapping[str, Any], noise: Array, cotangent: Array, name: str
+) -> Array:
+    """`d sum(cotangent * surrogate(noise)) / d parameter`, one entry of the parameter at a time."""
+    step, base = 1e-5, np.asarray(parameters[name], dtype=np.float64)
+    gradient = np.zeros_like(base)
+    for entry in np.ndindex(base.shape):
+        ends = []
+        for sign in (1, -1):
+            moved = base.copy()
+            moved[entry] += sign * step
+            law = spec.reference_class(**{**parameters, name: moved}, **spec.arguments)
+            ends.append(np.sum(cotangent * law.surrogate(noise)))
+        gradient[entry] = (ends[0] - ends[1]) / (2 * step)
+    return gradient

@@ -1,0 +1,152 @@
+"""The checks of the `[[laws]]` of a specification, one for each kind.
+
+An implementation is given as two functions: `make(parameters)` returns an object with the methods
+of a reference distribution, and `pullback(parameters, noise, cotangent, name)` the derivative of
+`sum(cotangent * relax(noise))` with respect to a parameter, as its backward pass has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from relaxit_reference.domains import Array
+from relaxit_reference.spec import Law, Spec
+from relaxit_reference.testing.draws import random_parameters
+
+Make = Callable[[Mapping[str, Any]], Any]
+Pullback = Callable[[Mapping[str, Any], Array, Array, str], Array]
+
+SAMPLES = 20_000
+CHUNKS = 10
+ALARM_DEVIATION = 11.0
+"""Student's t of 9 degrees of freedom exceeds this with the alarm rate of all tests, 10^-6."""
+
+
+def check_law(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
+    """Raises AssertionError, with the numbers, if an implementation does not have the property."""
+    CHECKS[law.kind](law, spec, make, pullback)
+
+
+def _parameters(spec: Spec, **fixed: float) -> dict[str, Array]:
+    ranges = {"logits": (-2.0, 2.0), "temperature": (0.5, 2.0)}
+    drawn = random_parameters(spec, np.random.default_rng(11), ranges=ranges)
+    return {**drawn, **{name: np.asarray(value) for name, value in fixed.items()}}
+
+
+def _limit(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
+    """Values come arbitrarily close to the discrete ones, or to the centre of the support."""
+    name = law.parameter or "temperature"
+    towards = (1.0, 0.1, 0.01) if law.to == "zero" else (10.0, 100.0, 10_000.0)
+    distances = []
+    for value in towards:
+        limiting = make(_parameters(spec, **{name: value}))
+        sample = limiting.rvs(SAMPLES, 3)
+        if law.expected == "discrete":
+            goal = limiting.harden(sample)
+        else:
+            dimension = spec.relax.support.chart_dim(sample.shape[1:])
+            goal = spec.relax.support.from_chart(np.zeros(dimension))
+        distances.append(float(np.abs(sample - goal).mean()))
+    # The mean distance is of the order of the temperature, or of its inverse: the noise has a
+    # bounded density, and moments.
+    bound = 2 * min(towards[-1], 1 / towards[-1])
+    assert all(np.diff(distances) <= 0) and distances[-1] <= bound, (
+        f"as {name} goes to {law.to}, the mean distance to {law.expected} values must fall below "
+        f"{bound:g}, but at {name} = {towards} it is {distances}"
+    )
+
+
+def _same_density(first: Any, second: Any, x: Array, image: Array, statement: str) -> None:
+    np.testing.assert_allclose(
+        second.logpdf(image), first.logpdf(x), rtol=1e-11, atol=1e-11, err_msg=statement
+    )
+
+
+def _symmetry(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
+    """The law of the image of a value is that with the image of a parameter."""
+    parameters, name = _parameters(spec), law.parameter or "logits"
+    original = make(parameters)
+    x = original.rvs(50, 4)
+    if law.map == "permutation":
+        order = np.roll(np.arange(parameters[name].shape[-1]), 1)
+        image, mapped = x[..., order], parameters[name][..., order]
+    else:
+        image, mapped = (1 - x if law.map == "complement" else -x), -parameters[name]
+    statement = f"{law.map} of a value and of {name} must not change the density"
+    _same_density(original, make({**parameters, name: mapped}), x, image, statement)
+
+
+def _invariance(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
+    """Adding a constant to a parameter changes neither density nor map."""
+    parameters, name = _parameters(spec), law.parameter or "logits"
+    original, shifted = make(parameters), make({**parameters, name: parameters[name] + 3.0})
+    x, noise = original.rvs(50, 5), original.noise(50, 6)
+    _same_density(original, shifted, x, x, f"adding 3 to {name} must not change the density")
+    np.testing.assert_allclose(shifted.relax(noise), original.relax(noise), rtol=1e-11, atol=1e-13)
+
+
+def _gradient_bias(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
+    """The mean pathwise gradient of E f against the enumerated gradient of the discrete E f.
+
+    For a quadratic f the bias vanishes with the temperature in every relaxation. A straight-through
+    gradient averages f' at both ends of a jump, which is exact for a quadratic, so that what remains
+    of its bias is seen on a cubic.
+    """
+    random, parameters = np.random.default_rng(12), _parameters(spec)
+    size = int(np.prod(make(parameters).event_shape))
+    matrix, vector = random.normal(size=(size, size)), random.normal(size=size)
+
+    def quadratic(flat: Array) -> tuple[Array, Array]:
+        value = np.sum((flat @ matrix) * flat, axis=-1) + flat @ vector
+        return value, flat @ (matrix + matrix.T) + vector
+
+    def cubic(flat: Array) -> tuple[Array, Array]:
+        return flat**3 @ vector, 3 * flat**2 * vector
+
+    for f in (quadratic, cubic):
+        errors, noise = [], 0.0
+        for temperature in (2.0, 0.5, 0.1):
+            at = {**parameters, "temperature": np.asarray(temperature)}
+            subject, estimates = make(at), []
+            for seed in range(CHUNKS):
+                drawn = subject.noise(SAMPLES, seed)
+                value = subject.relax(drawn)
+                slope = f(value.reshape(SAMPLES, size))[1].reshape(value.shape)
+                estimates.append(pullback(at, drawn, slope / SAMPLES, "logits"))
+            exact = _enumerated_gradient(spec, at, lambda states: f(states.reshape(-1, size))[0])
+            errors.append(float(np.linalg.norm(np.mean(estimates, axis=0) - exact)))
+            deviation = np.std(estimates, axis=0, ddof=1) / np.sqrt(CHUNKS)
+            noise = ALARM_DEVIATION * float(np.linalg.norm(deviation))
+        vanishes = errors[1] < errors[0] and errors[2] < max(errors[1] / 2, noise)
+        expected = "remains" if f is cubic and law.expected == "remains" else "vanishes"
+        assert vanishes if expected == "vanishes" else errors[2] > noise, (
+            f"the gradient bias of a {f.__name__} must be one that {expected} with the temperature, "
+            f"but the errors at 2, 0.5, 0.1 are {errors}, of which {noise:g} may be noise at 0.1"
+        )
+
+
+def _enumerated_gradient(spec: Spec, parameters: Mapping[str, Any], f: Any) -> Array:
+    """`d/d logits sum_b P(b) f(b)` over all states, by central differences of the reference."""
+    logits, step = np.asarray(parameters["logits"]), 1e-5
+    gradient = np.zeros_like(logits)
+    for entry in np.ndindex(logits.shape):
+        ends = []
+        for sign in (1, -1):
+            moved = logits.copy()
+            moved[entry] += sign * step
+            law = spec.reference_class(**{**parameters, "logits": moved}, **spec.arguments)
+            states = np.eye(law.event_shape[0]) if law.event_shape else np.array([0.0, 1.0])
+            ends.append(np.sum(law.discrete_pmf(states) * f(states)))
+        gradient[entry] = (ends[0] - ends[1]) / (2 * step)
+    return gradient
+
+
+CHECKS: dict[str, Callable[[Law, Spec, Make, Pullback], None]] = {
+    "limit": _limit,
+    "symmetry": _symmetry,
+    "invariance": _invariance,
+    "gradient_bias": _gradient_bias,
+}

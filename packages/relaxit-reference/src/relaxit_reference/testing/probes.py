@@ -1,0 +1,220 @@
+"""The inputs at which a candidate is examined, and each of its two functions beside the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relaxit_reference.domains import Array, CategoryLogits, Interval, LogSimplex, Real, Simplex
+from relaxit_reference.spec import Spec, load_spec
+from relaxit_reference.testing.conditioning import log_prob_tolerance, relax_tolerance
+from relaxit_reference.testing.draws import NOISE_RANGE, place_parameters
+
+SAMPLES = 24
+
+UNIT = (0.05, 0.95)
+
+FAR = (-600.0, 30.0)
+"""Coordinates of the most extreme values: exp(-600) is a number, and 1 - exp(-30) is not 1."""
+
+RARE = (-60.0, 13.0)
+"""Coordinates of the most extreme probabilities."""
+
+Parameters = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One input: parameters, with noise and values of shape `(samples, *batch, *event)`.
+
+    The regions are
+
+    - unit: noise and real parameters too lie in (0, 1), so that each is valid in place of another;
+    - moderate: nothing is extreme, and the values are samples;
+    - typical: the ranges that the specification states, with equal entries in one batch element;
+    - impossible: moderate, with categories that are never chosen;
+    - extreme: probabilities and values far beyond what is typical;
+    - edge: values that floating point has pushed to an end of the support.
+    """
+
+    region: str
+    parameters: Parameters
+    noise: Array
+    value: Array
+
+    def element(self, spec: Spec, index: tuple[int, ...]) -> dict[str, Array]:
+        """The parameters of the sample `index`, `(sample, *batch)`."""
+        chosen, batch = {}, reference(spec, self.parameters).batch_shape
+        for name, value in self.parameters.items():
+            event = value.shape[value.ndim - spec.parameters[name].domain.event_dim :]
+            chosen[name] = np.broadcast_to(value, (*batch, *event))[index[1:]]
+        return chosen
+
+
+def reference(spec: Spec, parameters: Mapping[str, Any]) -> Any:
+    """The reference distribution of a specification."""
+    return spec.reference_class(**parameters, **spec.arguments)
+
+
+def probes(spec: Spec, seed: int) -> list[Probe]:
+    """Inputs of every region, for each way in which the parameters can be given."""
+    random = np.random.default_rng(seed)
+    regions = ["unit", "moderate", *["typical"] * 2, "impossible", *["extreme"] * 2, "edge"]
+    if not any(isinstance(p.domain, CategoryLogits | Simplex) for p in spec.parameters.values()):
+        regions.remove("impossible")
+    found = []
+    for names in spec.parameterisations():
+        for place, region in enumerate(regions):
+            # Three categories among three batch elements is the coincidence at which a missing
+            # event dimension goes unnoticed; other numbers tell the dimensions apart.
+            counts = (2, 3, 5) if spec.event_dim and region == "unit" else (3 + 2 * (place % 2),)
+            for count in counts:
+                first = ((3,), (), (2, 1))[(place + count) % 3]
+                probe = _probe(spec, region, names, count, first, random)
+                if len(probe.value):
+                    found.append(probe)
+    return found
+
+
+def _probe(
+    spec: Spec,
+    region: str,
+    names: tuple[str, ...],
+    count: int,
+    first: tuple[int, ...],
+    random: np.random.Generator,
+) -> Probe:
+    def draw_unit(shape: tuple[int, ...]) -> Array:
+        drawn = random.random(shape)
+        if region == "typical" and len(shape) > 1:
+            drawn[0] = 0.5
+        if region == "impossible" and len(shape) > 1:
+            drawn = np.where(drawn < 0.3, 0.0, drawn)
+        return drawn
+
+    shapes = {name: first if name == names[0] else (3,) for name in names}
+    ranges = {} if region in ("typical", "extreme") else _moderate(spec, region)
+    parameters = place_parameters(spec, names, shapes, count, ranges, np.float64, draw_unit)
+    if region == "extreme":
+        for name, value in parameters.items():
+            domain = spec.parameters[name].domain
+            if isinstance(domain, Simplex) or domain == Interval(0.0, 1.0, (False, False)):
+                free = (*value.shape, 1) if not domain.event_dim else (*shapes[name], count - 1)
+                parameters[name] = domain.from_chart(random.uniform(*RARE, size=free))
+    law = reference(spec, parameters)
+    noise = law.noise(SAMPLES, random)
+    low, high = NOISE_RANGE[spec.noise.law]
+    if region == "unit":
+        noise = random.uniform(*UNIT, size=noise.shape)
+    elif region == "typical":
+        noise[::2] = random.uniform(low, high, size=noise[::2].shape)
+    return Probe(region, parameters, noise, _values(spec, region, law, noise, random))
+
+
+def _moderate(spec: Spec, region: str) -> dict[str, tuple[float, float]]:
+    ranges = dict(spec.density.quadrature or load_spec(spec.name).density.quadrature)
+    for name, parameter in spec.parameters.items():
+        if region == "unit" and isinstance(parameter.domain, Real | CategoryLogits):
+            ranges[name] = UNIT
+        if region == "impossible" and isinstance(parameter.domain, Simplex):
+            ranges[name] = (0.0, 1.0)
+    return ranges
+
+
+def _values(spec: Spec, region: str, law: Any, noise: Array, random: np.random.Generator) -> Array:
+    support = spec.relax.support
+    if region == "edge":
+        ends = [np.asarray(end, dtype=np.float64) for end in support.end_points()]
+        ends = [end for end in ends if np.all(np.isfinite(end)) and end.shape == law.event_shape]
+        single = (1,) * len(law.batch_shape)
+        events = np.array(ends).reshape(len(ends), *single, *law.event_shape)
+        return np.broadcast_to(events, (len(ends), *law.batch_shape, *law.event_shape))
+    if support.discrete:
+        states = support.states(law.event_shape)
+        return np.asarray(states[random.integers(len(states), size=(SAMPLES, *law.batch_shape))])
+    if region in ("moderate", "impossible"):
+        return np.asarray(law.relax(noise))
+    shape = (SAMPLES, *law.batch_shape, support.chart_dim(law.event_shape))
+    if region == "unit":
+        return support.from_chart(random.normal(scale=2.0, size=shape))
+    low, high = FAR if region == "extreme" else (-15.0, 15.0)
+    return support.from_chart(random.uniform(low, high, size=shape))
+
+
+@dataclass(frozen=True)
+class Half:
+    """One of the two functions of a candidate, and the same of the reference."""
+
+    spec: Spec
+    name: Literal["relax", "log_prob"]
+    function: Callable[..., Any]
+
+    @property
+    def given(self) -> str:
+        """What the function takes beside the parameters."""
+        return "noise" if self.name == "relax" else "value"
+
+    @property
+    def call(self) -> str:
+        """The method of the reference."""
+        return "relax" if self.name == "relax" else "logpdf"
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the answers are states of a finite set."""
+        return self.name == "relax" and self.spec.relax.support.discrete
+
+    def argument(self, probe: Probe) -> Array:
+        """The noise or the value of a probe."""
+        return probe.noise if self.name == "relax" else probe.value
+
+    def answer(self, argument: Array, parameters: Parameters) -> Array:
+        """What the candidate returns; it is given copies."""
+        copies = {name: value.copy() for name, value in parameters.items()}
+        return np.array(self.function(argument.copy(), **copies), dtype=np.float64)
+
+    def truth(
+        self, argument: Array, parameters: Mapping[str, Any], spec: Spec | None = None
+    ) -> Array:
+        """What the reference returns."""
+        return np.asarray(getattr(reference(spec or self.spec, parameters), self.call)(argument))
+
+    def any_of_event(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Whether a flag is set in each `(samples, *batch)`."""
+        events = self.spec.event_dim if self.name == "relax" else 0
+        return np.asarray(np.any(flags, axis=tuple(range(flags.ndim - events, flags.ndim))))
+
+    def differs(self, answer: Array, probe: Probe) -> NDArray[np.bool_]:
+        """Where an answer is further from the truth than rounding explains, `(samples, *batch)`."""
+        truth = self.truth(self.argument(probe), probe.parameters)
+        if self.name == "relax":
+            tolerance = self._relax_tolerance(probe)
+            if self.discrete:
+                return self._hardened_from_elsewhere(answer, truth, tolerance, probe)
+        else:
+            tolerance = log_prob_tolerance(
+                self.spec, probe.parameters, probe.value, truth, np.float64
+            )
+        return self.any_of_event(~((answer == truth) | (np.abs(answer - truth) <= tolerance)))
+
+    def _relax_tolerance(self, probe: Probe) -> Array:
+        tolerance = relax_tolerance(self.spec, probe.parameters, probe.noise, np.float64)
+        # A logarithm is as precise as the number whose logarithm it is.
+        log_space = isinstance(self.spec.relax.support, LogSimplex)
+        return tolerance + 16 * np.finfo(np.float64).eps * log_space
+
+    def _hardened_from_elsewhere(
+        self, answer: Array, truth: Array, tolerance: Array, probe: Probe
+    ) -> NDArray[np.bool_]:
+        """Where no relaxed value within the tolerance is hardened to the answer."""
+        law = reference(self.spec, probe.parameters)
+        soft = law.surrogate(probe.noise)
+        in_favour = law.harden(np.where(answer == 1, soft + tolerance, soft - tolerance))
+        return self.any_of_event((answer != truth) & (answer != in_favour))
+
+
+Answers = list[tuple[Probe, Array]]

@@ -1,0 +1,71 @@
+"""Parameters, noise and values of a specification, from Hypothesis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from relaxit_reference.domains import Array
+from relaxit_reference.spec import Spec
+from relaxit_reference.testing.draws import NOISE_RANGE, Ranges, place_parameters
+from relaxit_reference.testing.draws import accepted_and_refused as accepted_and_refused
+from relaxit_reference.testing.draws import random_parameters as random_parameters
+
+BATCH_SHAPES = ((), (1,), (3,), (2, 3))
+CATEGORIES = (2, 3, 5)
+
+
+@st.composite
+def parameters(
+    draw: st.DrawFn,
+    spec: Spec,
+    *,
+    ranges: Ranges | None = None,
+    dtype: Any = np.float64,
+    batch_shape: tuple[int, ...] | None = None,
+    categories: int | None = None,
+) -> dict[str, Array]:
+    """Parameters in their typical ranges (or in `ranges`), some of them broadcast over the batch."""
+    names = draw(st.sampled_from(spec.parameterisations()))
+    batch = draw(st.sampled_from(BATCH_SHAPES)) if batch_shape is None else batch_shape
+    shapes = {name: draw(st.sampled_from([batch, (), (1,) * len(batch)])) for name in names}
+    if batch_shape is not None:
+        shapes[names[-1]] = batch
+    count = draw(st.sampled_from(CATEGORIES)) if categories is None else categories
+
+    def draw_unit(shape: tuple[int, ...]) -> Array:
+        return draw(arrays(np.float64, shape, elements=st.floats(0, 1, width=32)))
+
+    return place_parameters(spec, names, shapes, count, ranges or {}, dtype, draw_unit)
+
+
+@st.composite
+def noise(draw: st.DrawFn, spec: Spec, parameters: Mapping[str, Array], dtype: Any) -> Array:
+    """Base noise for `parameters`, tails included, with or without a sample dimension."""
+    law = spec.reference_class(**parameters, **spec.arguments)
+    sample = draw(st.sampled_from([(), (2,)]))
+    low, high = NOISE_RANGE[spec.noise.law]
+    shape = (*sample, *law.batch_shape, *law.noise_shape)
+    drawn: NDArray[Any] = draw(arrays(np.float64, shape, elements=st.floats(low, high)))
+    return drawn.astype(dtype).astype(np.float64)
+
+
+@st.composite
+def values(
+    draw: st.DrawFn, spec: Spec, parameters: Mapping[str, Array], dtype: Any, reach: float = 15.0
+) -> Array:
+    """Arbitrary values of the support: coordinates within `reach`, or states of a finite one."""
+    law = spec.reference_class(**parameters, **spec.arguments)
+    support, event = spec.relax.support, law.event_shape
+    if support.discrete:
+        states = support.states(event)
+        index = draw(arrays(np.int64, law.batch_shape, elements=st.integers(0, len(states) - 1)))
+        return np.asarray(states[index])
+    shape = (*law.batch_shape, support.chart_dim(event))
+    coordinates = draw(arrays(np.float64, shape, elements=st.floats(-reach, reach)))
+    return np.asarray(support.from_chart(coordinates)).astype(dtype).astype(np.float64)

@@ -1,0 +1,103 @@
+"""The log densities of the `[[cases]]`, from the formulas and 50 digits of mpmath.
+
+Run as a script it prints each case with the density that the specification states and the one
+computed here. The formulas stand here once more, in another arithmetic and apart from both
+packages, so that the numbers in the specifications come from neither. A specification without
+cases needs no formula here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+
+from relaxit_reference import Spec, load_specs
+from relaxit_reference.spec import Case
+
+mp.dps = 50
+
+
+def _probabilities(parameters: dict[str, Any]) -> list[Any]:
+    """`pi` of the categories, or of 0 and 1."""
+    if "probs" in parameters:
+        probs = parameters["probs"]
+        return [mpf(p) for p in probs] if isinstance(probs, list) else [1 - mpf(probs), mpf(probs)]
+    logits = parameters["logits"]
+    weights = [mpmath.exp(mpf(x)) for x in (logits if isinstance(logits, list) else [0, logits])]
+    return [weight / mpmath.fsum(weights) for weight in weights]
+
+
+def binary_concrete(parameters: dict[str, Any], value: float) -> Any:
+    c = mpf(value)
+    if parameters.get("hard"):
+        return mpmath.log(_probabilities(parameters)[int(value)])
+    logit = mpmath.log(c) - mpmath.log(1 - c)
+    return logit_binary_concrete(parameters, logit) - mpmath.log(c) - mpmath.log(1 - c)
+
+
+def logit_binary_concrete(parameters: dict[str, Any], value: Any) -> Any:
+    zero, one = _probabilities(parameters)
+    temperature = mpf(parameters["temperature"])
+    odds = one / zero * mpmath.exp(-temperature * mpf(value))
+    return mpmath.log(temperature * odds / (1 + odds) ** 2)
+
+
+def gumbel_softmax(parameters: dict[str, Any], value: list[float]) -> Any:
+    if parameters.get("hard"):
+        return mpmath.log(mpmath.fdot(_probabilities(parameters), map(mpf, value)))
+    logs = [mpmath.log(mpf(c)) if c else -mpmath.inf for c in value]
+    possible = [log for log in logs if log > -mpmath.inf]
+    return exp_gumbel_softmax(parameters, logs) - mpmath.fsum(possible)
+
+
+def exp_gumbel_softmax(parameters: dict[str, Any], value: list[Any]) -> Any:
+    pairs = [(p, mpf(y)) for p, y in zip(_probabilities(parameters), value, strict=True) if p]
+    temperature, K = mpf(parameters["temperature"]), len(pairs)
+    weights = [p * mpmath.exp(-temperature * y) for p, y in pairs]
+    product = mpmath.fprod(weights)
+    return mpmath.log(
+        mpmath.gamma(K) * temperature ** (K - 1) * product / mpmath.fsum(weights) ** K
+    )
+
+
+CASES = [
+    pytest.param(variant, case, id=f"{variant}: {case.why}")
+    for spec in load_specs()
+    for variant in spec.with_variants()
+    for case in variant.cases
+]
+
+
+def compute(spec: Spec, case: Case) -> Any:
+    formula: Callable[..., Any] = globals()[spec.name]
+    return formula({**case.parameters, **spec.arguments}, case.value)
+
+
+@pytest.mark.equivalence
+@pytest.mark.parametrize(("spec_of_case", "case"), CASES)
+def test_the_stated_log_prob_is_what_mpmath_computes(spec_of_case: Spec, case: Case) -> None:
+    # Half an ulp from reading the decimal number, half from the last of its digits.
+    assert abs(compute(spec_of_case, case) - case.log_prob) <= 2**-52 * abs(case.log_prob)
+
+
+@pytest.mark.equivalence
+@pytest.mark.parametrize(("spec_of_case", "case"), CASES)
+def test_the_reference_agrees_with_the_stated_log_prob(spec_of_case: Spec, case: Case) -> None:
+    law = spec_of_case.reference_class(**case.parameters, **spec_of_case.arguments)
+    # Terms of up to 10^3 (logits, or temperature times log c) are added: 10^3 ulps of 1.
+    np.testing.assert_allclose(law.logpdf(case.value), case.log_prob, rtol=1e-13, atol=1e-13)
+
+
+def _print_cases() -> Iterator[str]:
+    for parameter in CASES:
+        spec, case = parameter.values
+        yield f"{parameter.id}: stated {case.log_prob!r}, is {mpmath.nstr(compute(spec, case), 20)}"
+
+
+if __name__ == "__main__":
+    print("\n".join(_print_cases()))

@@ -1,0 +1,281 @@
+"""The referee is examined: it rejects every impostor and names its fault, and passes the honest."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import expit, log_expit, logit, logsumexp, xlogy
+
+import relaxit_reference
+from relaxit_reference import Report, Spec, check_distribution, load_spec, load_specs
+
+SPECS = {str(variant): variant for spec in load_specs() for variant in spec.with_variants()}
+ZOO = Path(__file__).parent / "impostors"
+
+
+def impostors() -> list[Any]:
+    """Every class of the zoo that pretends to be something."""
+    found = []
+    for path in sorted(ZOO.glob("*.py")):
+        location = importlib.util.spec_from_file_location(f"impostors_{path.stem}", path)
+        module = importlib.util.module_from_spec(location)
+        location.loader.exec_module(module)
+        classes = [kind for kind in vars(module).values() if hasattr(kind, "pretends")]
+        found += [pytest.param(kind, id=f"{kind.pretends}: {kind.__name__}") for kind in classes]
+    return found
+
+
+IMPOSTORS = impostors()
+
+
+@pytest.mark.equivalence
+@pytest.mark.parametrize("impostor", IMPOSTORS)
+def test_an_impostor_is_rejected_and_its_fault_named(impostor: Any) -> None:
+    report = check_distribution(impostor, SPECS[impostor.pretends])
+    assert not report.passed
+    words = (impostor.named,) if isinstance(impostor.named, str) else impostor.named
+    for word in words:
+        assert any(word in difference.message for difference in report.differences), str(report)
+    assert impostor.__doc__, "an impostor says what its fault is"
+
+
+def test_the_zoo_has_an_impostor_for_every_variant_of_its_families() -> None:
+    pretends = {parameter.values[0].pretends for parameter in IMPOSTORS}
+    for path in ZOO.glob("*.py"):
+        for variant in load_spec(path.stem).with_variants():
+            assert str(variant) in pretends, f"{path.name} has no impostor of {variant}"
+
+
+def the_reference(spec: Spec) -> SimpleNamespace:
+    def law(parameters: dict[str, Any]) -> Any:
+        return spec.reference_class(**parameters, **spec.arguments)
+
+    return SimpleNamespace(
+        relax=lambda noise, **parameters: law(parameters).relax(noise),
+        log_prob=lambda value, **parameters: law(parameters).logpdf(value),
+    )
+
+
+def test_the_reference_passes(spec: Spec) -> None:
+    report = check_distribution(the_reference(spec), spec)
+    report.raise_for_differences()
+    assert report
+    assert str(report) == f"{spec}: {len(report.checks)} of {len(report.checks)} checks held."
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_reference_passes_whatever_the_seed(spec: Spec, seed: int) -> None:
+    check_distribution(the_reference(spec), spec, seed=seed).raise_for_differences()
+
+
+def test_either_function_may_be_missing(spec: Spec) -> None:
+    whole = the_reference(spec)
+    for candidate in (
+        SimpleNamespace(relax=whole.relax),
+        SimpleNamespace(relax=whole.relax, log_prob=None),
+        (whole.relax, None),
+    ):
+        report = check_distribution(candidate, spec)
+        assert report.passed
+        assert all(check.startswith("relax") for check in report.checks)
+    report = check_distribution((None, whole.log_prob), spec)
+    assert report.passed
+    assert all(check.startswith("log_prob") for check in report.checks)
+
+
+# Honest work of another school: the same mathematics by other formulas than those of the reference.
+
+
+def binary_relax(noise, temperature, probs=None, logits=None):
+    odds = np.log(probs) - np.log1p(-probs) if logits is None else logits
+    return 1 / (1 + np.exp(-(odds + noise) / temperature))
+
+
+def binary_log_prob(value, temperature, probs=None, logits=None):
+    odds = np.log(probs) - np.log1p(-probs) if logits is None else logits
+    c = np.clip(value, 5e-324, 1 - 2**-53)
+    z = temperature * (np.log(c) - np.log1p(-c)) - odds
+    softplus = np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+    return np.log(temperature) + z - 2 * softplus - np.log(c) - np.log1p(-c)
+
+
+def binary_pmf(value, temperature, probs=None, logits=None):
+    if logits is None:
+        return np.where(value == 1, np.log(probs), np.log1p(-probs)) + 0 * temperature
+    return -np.logaddexp(0, np.where(value == 1, -logits, logits)) + 0 * temperature
+
+
+def categories_relax(noise, temperature, probs=None, logits=None):
+    scores = (np.log(probs) if logits is None else logits) + noise
+    weights = np.exp((scores - scores.max(-1, keepdims=True)) / np.asarray(temperature)[..., None])
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def log_space_relax(noise, temperature, probs=None, logits=None):
+    scores = ((np.log(probs) if logits is None else logits) + noise) / temperature[..., None]
+    return scores - logsumexp(scores, axis=-1, keepdims=True)
+
+
+def log_space_log_prob(value, temperature, probs=None, logits=None):
+    """The density of the K - 1 differences, an integral of exponentials: Gamma(K) by hand."""
+    log_pi = np.log(probs) if logits is None else logits
+    possible = log_pi > -np.inf
+    count = np.broadcast_to(possible.sum(-1), value.shape[:-1])
+    with np.errstate(invalid="ignore"):
+        terms = np.where(possible, log_pi - temperature[..., None] * value, -np.inf)
+    shares = terms - logsumexp(terms, axis=-1, keepdims=True)
+    factorial = np.array([0.0, *np.cumsum(np.log(np.maximum(np.arange(9), 1)))])[count]
+    outside = np.any(~possible & (value > -np.inf), axis=-1)
+    log_prob = factorial + (count - 1) * np.log(temperature)
+    return np.where(outside, -np.inf, log_prob + np.where(possible, shares, 0).sum(-1))
+
+
+def categories_log_prob(value, temperature, probs=None, logits=None):
+    log_pi = np.log(probs) if logits is None else logits
+    possible = np.broadcast_to(log_pi > -np.inf, value.shape)
+    with np.errstate(divide="ignore"):
+        y = np.log(np.where(possible & (value == 0), 5e-324, value))
+    jacobian = np.where(possible, y, 0).sum(-1)
+    return log_space_log_prob(y, temperature, probs, logits) - jacobian
+
+
+def categories_pmf(value, temperature, probs=None, logits=None):
+    if logits is not None:
+        chosen = np.where(value == 1, logits, 0).sum(-1)
+        return chosen - logsumexp(logits, axis=-1) + 0 * temperature
+    return xlogy(value, probs / probs.sum(-1, keepdims=True)).sum(-1) + 0 * temperature
+
+
+HONEST = {
+    "BinaryConcrete": (binary_relax, binary_log_prob),
+    "BinaryConcrete(hard=True)": (
+        lambda noise, **parameters: np.round(binary_relax(noise, **parameters)),
+        binary_pmf,
+    ),
+    "LogitBinaryConcrete": (
+        lambda noise, temperature, probs=None, logits=None: (
+            noise / temperature + (logit(probs) if logits is None else logits) / temperature
+        ),
+        lambda value, **parameters: (
+            binary_log_prob(expit(value), **parameters) + log_expit(value) + log_expit(-value)
+        ),
+    ),
+    "GumbelSoftmax": (categories_relax, categories_log_prob),
+    "GumbelSoftmax(hard=True)": (
+        lambda noise, temperature, probs=None, logits=None: np.where(
+            (s := (np.log(probs) if logits is None else logits) + noise) < s.max(-1)[..., None],
+            0.0,
+            1.0,
+        ),
+        categories_pmf,
+    ),
+    "ExpGumbelSoftmax": (log_space_relax, log_space_log_prob),
+}
+
+
+@pytest.mark.equivalence
+@pytest.mark.parametrize("name", HONEST)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_an_honest_implementation_by_other_formulas_passes(name: str, seed: int) -> None:
+    check_distribution(HONEST[name], SPECS[name], seed=seed).raise_for_differences()
+
+
+# The report.
+
+
+def of(name: str) -> Report:
+    (kind,) = (p.values[0] for p in IMPOSTORS if p.values[0].__name__ == name)
+    return check_distribution(kind, SPECS[kind.pretends])
+
+
+@pytest.mark.parametrize("impostor", IMPOSTORS)
+def test_the_reproduction_of_a_difference_runs_as_it_stands(impostor: Any) -> None:
+    for difference in check_distribution(impostor, SPECS[impostor.pretends]).differences:
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            exec(difference.reproduction, {})
+        assert output.getvalue().strip()
+
+
+def test_the_reproduction_prints_what_the_candidate_must_return() -> None:
+    (difference,) = of("TemperatureMultiplies").differences
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(difference.reproduction, {})
+    assert f"must return {output.getvalue().strip()}." in difference.message
+
+
+def test_a_report_says_which_checks_held_and_raises() -> None:
+    report = of("BetaPasted")
+    assert not report
+    assert len(report.checks) > len(report.differences) == 1
+    assert report.differences[0].check in report.checks
+    assert str(report).startswith("BinaryConcrete: 5 of 6 checks held.")
+    assert "import relaxit_reference" in str(report)
+    with pytest.raises(AssertionError, match="Beta law"):
+        report.raise_for_differences()
+
+
+def test_one_seed_gives_one_report() -> None:
+    assert of("ValuesClamped") == of("ValuesClamped")
+
+
+def test_an_exception_of_the_candidate_is_a_difference() -> None:
+    def relax(noise, temperature, probs=None, logits=None):
+        raise RuntimeError("not today")
+
+    report = check_distribution((relax, None), "binary_concrete")
+    (difference,) = report.differences
+    assert "It raised RuntimeError: not today" in difference.message
+    assert "temperature of shape" in difference.message
+
+
+def test_an_answer_that_is_not_an_array_of_numbers_is_a_difference() -> None:
+    report = check_distribution((lambda noise, **parameters: "nothing", None), "binary_concrete")
+    assert "It raised ValueError" in report.differences[0].message
+
+
+def test_both_functions_are_examined_when_both_are_wrong() -> None:
+    both = SimpleNamespace(relax=lambda noise, **_: noise, log_prob=lambda value, **_: value)
+    report = check_distribution(both, "gumbel_softmax")
+    assert {difference.check.split()[0] for difference in report.differences} == {
+        "relax",
+        "log_prob",
+    }
+
+
+def test_a_candidate_may_spoil_its_arguments() -> None:
+    def relax(noise, temperature, probs=None, logits=None):
+        noise += logit(probs) if logits is None else logits
+        noise /= temperature
+        return expit(noise)
+
+    with pytest.raises(ValueError, match="broadcast"):  # parameters of a greater batch shape
+        relax(np.zeros(1), np.ones(2), probs=np.full(2, 0.5))
+    assert np.all(np.isfinite(relax(np.zeros(2), np.ones(2), probs=np.full(2, 0.5))))
+    check_distribution((relax, None), "binary_concrete").raise_for_differences()
+
+
+def test_a_candidate_without_functions_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(TypeError, match="must have a function relax or log_prob"):
+        check_distribution(object(), "binary_concrete")
+    with pytest.raises(relaxit_reference.SpecError, match="no such specification"):
+        check_distribution((len, len), "normal")
+
+
+def test_the_referee_does_not_need_hypothesis() -> None:
+    script = (
+        "import sys, relaxit_reference as r; "
+        "r.check_distribution((lambda noise, **_: noise, None), 'binary_concrete'); "
+        "sys.exit('hypothesis' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

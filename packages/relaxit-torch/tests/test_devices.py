@@ -1,0 +1,211 @@
+"""Nothing is made on another device than that of the parameters, and nothing waits for it.
+
+Fake CUDA tensors need no GPU: they have a device and a shape, and no values. What moves between
+devices or asks for a value is then seen by every machine, before a GPU is slowed down by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch._subclasses import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from relaxit_reference import Spec
+
+SYNCHRONISING = {
+    "aten::_local_scalar_dense": "asks for a value: item(), float(), bool(), an `if` on a tensor",
+    "aten::equal": "asks whether tensors are equal",
+    "aten::is_nonzero": "asks for a value",
+    "aten::nonzero": "asks how many entries are not zero",
+    "aten::masked_select": "asks how many entries are selected",
+    "aten::unique_dim": "asks how many entries are distinct",
+    "aten::_unique2": "asks how many entries are distinct",
+    "aten::repeat_interleave": "asks for the length of the result",
+    "aten::_linalg_check_errors": "asks whether a factorisation failed: use cholesky_ex",
+    "aten::_assert_async": "stops the device where a value is wrong",
+}
+
+MASKING = {"aten::index", "aten::index_put", "aten::index_put_"}
+
+
+class DisciplineError(AssertionError):
+    """What `DeviceDiscipline` raises."""
+
+
+class DeviceDiscipline(TorchDispatchMode):
+    """Refuses every operation that takes or makes a tensor on another device, or synchronises.
+
+    Tensors of no dimension count too: torch lets them mix with any device, at the price of a copy.
+    """
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+        self.operations = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func.namespace != "aten":  # questions about a tensor's device, not operations on it
+            return func(*args, **kwargs)
+        self.operations += 1
+        name = func._schema.name
+        if name in SYNCHRONISING:
+            raise DisciplineError(f"{name} {SYNCHRONISING[name]}")
+        if name in MASKING and any(
+            i is not None and i.dtype == torch.bool for i in tree_leaves(args[1])
+        ):
+            raise DisciplineError(f"{name} with a mask asks how many entries are chosen")
+        self.check(f"{name} takes", (args, kwargs))
+        result = func(*args, **kwargs)
+        self.check(f"{name} makes", result)
+        return result
+
+    def check(self, what: str, values: Any) -> None:
+        for value in tree_leaves(values):
+            if isinstance(value, Tensor) and value.device.type != self.device:
+                shape = tuple(value.shape)
+                raise DisciplineError(f"{what} a tensor of shape {shape} on {value.device}")
+
+
+def on(device: str, arrays: dict[str, np.ndarray], **options: Any) -> dict[str, Tensor]:
+    return {
+        name: torch.empty(value.shape, device=device, **options) for name, value in arrays.items()
+    }
+
+
+@pytest.fixture
+def fake_cuda():
+    with FakeTensorMode(allow_non_fake_inputs=False):
+        yield
+
+
+def with_numbers_or_tensors(spec: Spec, mild_parameters):
+    """Yields tensors to make and numbers to give, for every way to give the parameters."""
+    for names in spec.parameterisations():
+        arrays = mild_parameters(spec, (2, 3), names=names)
+        yield arrays, {}
+        plain = [name for name in names if not spec.parameters[name].shape]
+        for name in plain if len(names) > 1 else ():
+            yield {key: value for key, value in arrays.items() if key != name}, {name: 0.5}
+
+
+def results(spec: Spec, distribution) -> dict[str, Tensor]:
+    """Everything that the interface offers, by name."""
+    noise = distribution.noise((4,))
+    value, log_prob = distribution.rsample_and_log_prob((4,))
+    found = {
+        "noise": noise,
+        "relax": distribution.relax(noise),
+        "rsample": distribution.rsample((4,)),
+        "sample": distribution.sample((4,)),
+        "the value of rsample_and_log_prob": value,
+        "the score of rsample_and_log_prob": log_prob,
+        "log_prob": distribution.log_prob(value),
+        "log_prob_from_noise": distribution.log_prob_from_noise(noise),
+        "log_prob of expand": distribution.expand((5, 2, 3)).log_prob(value[:1]),
+        "log_prob of to_event": distribution.to_event(1).log_prob(value),
+    }
+    if spec.harden:
+        hard = distribution.harden(value)
+        found["harden"] = hard
+        found["discrete.log_prob"] = distribution.discrete.log_prob(hard)
+    for form in set(spec.closed_forms) - {"kl"}:
+        attribute = getattr(distribution, form)
+        if form == "entropy":
+            attribute = attribute()
+        elif callable(attribute):
+            attribute = attribute(value)
+        found[form] = attribute
+    return found
+
+
+@pytest.mark.parametrize("dtype_", [torch.float16, torch.float32, torch.float64], ids=str)
+def test_all_of_the_interface_stays_on_a_gpu_and_never_waits_for_it(
+    spec: Spec, dtype_, build, mild_parameters, fake_cuda
+) -> None:
+    for arrays, numbers in with_numbers_or_tensors(spec, mild_parameters):
+        parameters = on("cuda", arrays, dtype=dtype_)
+        with DeviceDiscipline("cuda") as discipline:
+            distribution = build(spec, {**parameters, **numbers}, validate_args=False)
+            found = results(spec, distribution)
+        assert discipline.operations > 20, "the discipline saw nothing"
+        assert distribution.device.type == "cuda"
+        for name, result in found.items():
+            assert result.device.type == "cuda", f"{name} is on {result.device}"
+            assert result.dtype == dtype_, f"{name} is of {result.dtype}"
+
+
+def test_the_discrete_distribution_samples_on_the_gpu(
+    spec: Spec, build, mild_parameters, fake_cuda
+) -> None:
+    if spec.harden is None:
+        pytest.skip(f"{spec.name}.toml has no [harden]")
+    parameters = on("cuda", mild_parameters(spec, (2, 3)))
+    with DeviceDiscipline("cuda"):
+        distribution = build(spec, parameters, validate_args=False)
+        assert distribution.discrete.sample((4,)).device.type == "cuda"
+
+
+def test_the_backward_pass_stays_on_the_device(spec: Spec, build, mild_parameters) -> None:
+    # Autograd has no thread for a GPU that is not there; "meta" tensors run through it.
+    for arrays, numbers in with_numbers_or_tensors(spec, mild_parameters):
+        parameters = on("meta", arrays, requires_grad=True)
+        with DeviceDiscipline("meta") as discipline:
+            distribution = build(spec, {**parameters, **numbers}, validate_args=False)
+            found = results(spec, distribution)
+            forward = discipline.operations
+            for name, result in found.items():
+                if result.requires_grad:
+                    gradients = torch.autograd.grad(
+                        result.sum(), parameters.values(), retain_graph=True, allow_unused=True
+                    )
+                    for gradient in gradients:
+                        assert gradient is None or gradient.device.type == "meta", name
+        assert discipline.operations > forward + 20, "the discipline saw no backward pass"
+
+
+@pytest.mark.parametrize(
+    ("crime", "words"),
+    [
+        (lambda x: torch.tensor(0.5), r"a tensor of shape \(\) on cpu"),
+        (lambda x: x * torch.tensor(0.5), r"a tensor of shape \(\) on cpu"),
+        (lambda x: torch.as_tensor(0.5, device=x.device), r"a tensor of shape \(\) on cpu"),
+        (lambda x: torch.zeros(3), r"a tensor of shape \(3,\) on cpu"),
+        (lambda x: torch.rand(()), r"a tensor of shape \(\) on cpu"),
+        (lambda x: torch.arange(3), r"a tensor of shape \(3,\) on cpu"),
+        (lambda x: x.cpu(), r"a tensor of shape \(2, 2\) on cpu"),
+        (lambda x: x.sum().item(), "asks for a value"),
+        (lambda x: float(x[0, 0]), "asks for a value"),
+        (lambda x: x if (x > 0).all() else -x, "asks for a value"),
+        (lambda x: x.tolist(), "asks for a value"),
+        (lambda x: x[x > 0], "with a mask asks how many entries are chosen"),
+        (lambda x: x.nonzero(), "asks how many entries are not zero"),
+        (lambda x: x.masked_select(x > 0), "asks how many entries are selected"),
+        (lambda x: x.unique(), "asks how many entries are distinct"),
+        (lambda x: torch.equal(x, x), "asks whether tensors are equal"),
+        (torch.linalg.cholesky, "asks whether a factorisation failed"),
+        (
+            lambda x: torch.distributions.OneHotCategorical(logits=x, validate_args=False),
+            "asks for a value",
+        ),
+    ],
+)
+def test_the_discipline_refuses(crime: Callable, words: str, fake_cuda) -> None:
+    x = torch.empty(2, 2, device="cuda")
+    with DeviceDiscipline("cuda"), pytest.raises(DisciplineError, match=words):
+        crime(x)
+
+
+def test_the_discipline_allows_numbers_and_new_tensors_on_the_device(fake_cuda) -> None:
+    x = torch.empty(2, 2, device="cuda")
+    with DeviceDiscipline("cuda") as discipline:
+        torch.where(x > 0, 0.0, x * 0.5) + torch.zeros(2, device=x.device)
+        torch.linalg.cholesky_ex(x)
+    assert discipline.operations > 0

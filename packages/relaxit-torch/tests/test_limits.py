@@ -1,0 +1,53 @@
+"""The laws that the specifications state: limits, symmetries, invariances, bias of the gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from relaxit_reference import Spec, load_specs
+from relaxit_reference.spec import Law
+from relaxit_reference.testing import strategies
+from relaxit_reference.testing.laws import check_law
+from relaxit_reference.testing.statistics import ALARM_RATE, chi_square
+
+LAWS = [
+    pytest.param(variant, law, id=f"{variant}: {law}")
+    for spec in load_specs()
+    for variant in spec.with_variants()
+    for law in variant.laws
+]
+
+
+@pytest.mark.equivalence
+@pytest.mark.parametrize(("of", "law"), LAWS)
+def test_the_law_holds(of: Spec, law: Law, build_law) -> None:
+    def pullback(parameters, noise, cotangent, name):
+        subject = build_law(of, parameters)
+        leaves = {n: subject.tensor(value).requires_grad_() for n, value in parameters.items()}
+        distribution = type(subject.distribution)(**leaves, **of.arguments)
+        value = distribution.relax(subject.tensor(noise))
+        (gradient,) = torch.autograd.grad(value, leaves[name], subject.tensor(cotangent))
+        return gradient.cpu().numpy()
+
+    check_law(law, of, lambda parameters: build_law(of, parameters), pullback)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.7, 5.0])
+def test_the_hardened_law_is_the_discrete_one_at_temperature(
+    temperature: float, spec: Spec, build_law
+) -> None:
+    if spec.harden is None or spec.harden.law != "exact" or "temperature" not in spec.parameters:
+        pytest.skip(f"{spec.name}.toml does not say that hardening is exact at every temperature")
+    parameters = strategies.random_parameters(
+        spec, np.random.default_rng(21), ranges={"logits": (-2.0, 2.0)}
+    )
+    parameters["temperature"] = np.asarray(temperature)
+    law = build_law(spec, parameters, "float32")
+    hardened = law.harden(law.rvs(20_000, 22))
+    states = np.unique(hardened, axis=0)
+    counts = np.array([np.sum(np.all((hardened == s).reshape(len(hardened), -1), 1)) for s in states])
+    pmf = spec.reference_class(**parameters, **spec.arguments).discrete_pmf(states)
+    unseen = max(0.0, 1 - pmf.sum())
+    assert chi_square(np.append(counts, 0), np.append(pmf, unseen)) > ALARM_RATE

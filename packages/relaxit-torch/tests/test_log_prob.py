@@ -1,0 +1,116 @@
+"""The log density is the reference's, everywhere in the support, and integrates to one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relaxit_reference import Spec, load_specs
+from relaxit_reference.domains import Interval, Simplex
+from relaxit_reference.spec import Case
+from relaxit_reference.testing import strategies
+from relaxit_reference.testing.conditioning import (
+    log_prob_from_noise_tolerance,
+    log_prob_tolerance,
+)
+from relaxit_reference.testing.messages import reproduction
+from relaxit_reference.testing.statistics import total_mass
+
+CASES = [
+    pytest.param(variant, case, id=f"{variant}: {case.why}")
+    for spec in load_specs()
+    for variant in spec.with_variants()
+    for case in variant.cases
+]
+
+
+def compare_at(spec: Spec, parameters, value: np.ndarray, dtype: str, build_law) -> None:
+    found = build_law(spec, parameters, dtype).logpdf(value)
+    expected = spec.reference_class(**parameters, **spec.arguments).logpdf(value, dtype)
+    tolerance = log_prob_tolerance(spec, parameters, value, expected, dtype)
+    with np.errstate(invalid="ignore"):  # -inf - -inf, where they are equal
+        equal = (np.abs(found - expected) <= tolerance) | (found == expected)
+    script = reproduction(spec, parameters, "logpdf", value)
+    assert np.all(equal), f"torch: {found}\nreference: {expected}\n{script}"
+
+
+@given(data=st.data())
+def test_log_prob_equals_the_reference_at_samples(data, spec: Spec, dtype: str, build_law) -> None:
+    parameters = data.draw(strategies.parameters(spec, dtype=dtype))
+    noise = data.draw(strategies.noise(spec, parameters, dtype))
+    value = build_law(spec, parameters, dtype).relax(noise)
+    compare_at(spec, parameters, value, dtype, build_law)
+
+
+@given(data=st.data())
+def test_log_prob_equals_the_reference_anywhere_in_the_support(
+    data, spec: Spec, dtype: str, build_law
+) -> None:
+    parameters = data.draw(strategies.parameters(spec, dtype=dtype))
+    value = data.draw(strategies.values(spec, parameters, dtype))
+    compare_at(spec, parameters, value, dtype, build_law)
+
+
+@given(data=st.data())
+def test_log_prob_at_the_edge_is_that_of_the_nearest_interior_number(
+    data, spec: Spec, dtype: str, build_law
+) -> None:
+    if not isinstance(spec.relax.support, Interval | Simplex):
+        pytest.skip(f"no floating-point number is at an edge of {spec.relax.support.describe()}")
+    parameters = data.draw(strategies.parameters(spec, dtype=dtype))
+    law = spec.reference_class(**parameters, **spec.arguments)
+    corner = law.harden(data.draw(strategies.values(spec, parameters, dtype)))
+    compare_at(spec, parameters, corner, dtype, build_law)
+    reachable = law.logpdf(corner) > -np.inf
+    assert np.all(np.isfinite(build_law(spec, parameters, dtype).logpdf(corner)[reachable]))
+
+
+@given(data=st.data())
+def test_log_prob_from_noise_equals_the_reference_at_every_temperature(
+    data, spec: Spec, dtype: str, build_law
+) -> None:
+    parameters = data.draw(strategies.parameters(spec, dtype=dtype))
+    noise = data.draw(strategies.noise(spec, parameters, dtype))
+    found = build_law(spec, parameters, dtype).logpdf_from_noise(noise)
+    expected = spec.reference_class(**parameters, **spec.arguments).logpdf_from_noise(noise)
+    tolerance = log_prob_from_noise_tolerance(spec, parameters, noise, dtype)
+    script = reproduction(spec, parameters, "logpdf_from_noise", noise)
+    assert np.all(np.abs(found - expected) <= tolerance), (
+        f"torch: {found}\nreference: {expected}\n{script}"
+    )
+
+
+def test_rsample_and_log_prob_scores_the_sample_from_its_own_noise(spec: Spec, build) -> None:
+    parameters = strategies.random_parameters(
+        spec, np.random.default_rng(0), batch_shape=(4,), ranges={"temperature": (0.02, 0.05)}
+    )
+    distribution = build(spec, parameters, "float32")
+    torch.manual_seed(0)
+    value, log_prob = distribution.rsample_and_log_prob((50,))
+    torch.manual_seed(0)
+    noise = distribution.noise((50,))
+    assert torch.equal(value, distribution.relax(noise))
+    assert torch.equal(log_prob, distribution.log_prob_from_noise(noise))
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["probs", "logits"])
+def test_the_density_integrates_to_one(spec: Spec, which: int, build_law) -> None:
+    names = spec.parameterisations()[which]
+    parameters = strategies.random_parameters(
+        spec, np.random.default_rng(7), names=names, batch_shape=(3,), ranges=spec.density.quadrature
+    )
+    # The trapezoidal rule is exact to 1e-10 on these ranges; the requirement is 1e-8.
+    np.testing.assert_allclose(total_mass(build_law(spec, parameters)), 1, rtol=0, atol=1e-8)
+
+
+@pytest.mark.equivalence
+@pytest.mark.parametrize(("of", "case"), CASES)
+def test_log_prob_equals_the_50_digit_value(of: Spec, case: Case, build_law) -> None:
+    parameters = {name: np.asarray(value, float) for name, value in case.parameters.items()}
+    value, stated = np.asarray(case.value, float), np.asarray(case.log_prob)
+    found = build_law(of, parameters).logpdf(value)
+    tolerance = log_prob_tolerance(of, parameters, value, stated, "float64")
+    assert abs(found - stated) <= tolerance, f"torch: {found}, mpmath: {stated}"

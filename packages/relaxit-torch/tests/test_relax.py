@@ -1,0 +1,50 @@
+"""The same noise gives the same value, in torch and in the reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relaxit_reference import Spec
+from relaxit_reference.testing import strategies
+from relaxit_reference.testing.conditioning import relax_tolerance
+from relaxit_reference.testing.messages import reproduction
+
+
+@given(data=st.data())
+def test_relax_equals_the_reference(data, spec: Spec, dtype: str, build_law) -> None:
+    parameters = data.draw(strategies.parameters(spec, dtype=dtype))
+    noise = data.draw(strategies.noise(spec, parameters, dtype))
+    law = spec.reference_class(**parameters, **spec.arguments)
+    value = build_law(spec, parameters, dtype).relax(noise)
+    expected, tolerance = law.relax(noise), relax_tolerance(spec, parameters, noise, dtype)
+    script = reproduction(spec, parameters, "relax", noise)
+    if not spec.relax.support.discrete:
+        with np.errstate(invalid="ignore"):  # -inf - -inf, where they are equal
+            equal = (np.abs(value - expected) <= tolerance) | (value == expected)
+        assert np.all(equal), f"torch: {value}\n{script}"
+        return
+    # A discrete value is that of a relaxed one which rounding may have moved by the tolerance:
+    # it must be one of the states that the relaxed values within it are hardened to.
+    assert np.all(spec.relax.support.contains(value)), f"torch: {value}\n{script}"
+    soft, chosen = law.surrogate(noise), value == 1
+    in_favour = law.harden(np.where(chosen, soft + tolerance, soft - tolerance))
+    assert np.array_equal(in_favour, value), f"torch: {value}, relaxed: {soft}\n{script}"
+
+
+def test_harden_equals_the_reference(spec: Spec, build_law) -> None:
+    if spec.harden is None:
+        pytest.skip(f"{spec.name}.toml has no [harden]")
+    parameters = strategies.random_parameters(spec, np.random.default_rng(0), batch_shape=(4,))
+    law = spec.reference_class(**parameters, **spec.arguments)
+    value = law.surrogate(law.noise(100, random_state=1))
+    assert np.array_equal(build_law(spec, parameters).harden(value), law.harden(value))
+    hardened = law.harden(value)
+    assert np.array_equal(build_law(spec, parameters).discrete_pmf(hardened) > 0, np.full((100, 4), True))
+    np.testing.assert_allclose(
+        build_law(spec, parameters).discrete_pmf(hardened),
+        law.discrete_pmf(hardened),
+        rtol=1e-12,  # exp(log p) with |log p| up to 100: 100 ulps, and as many for the reference
+    )
