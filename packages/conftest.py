@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import hypothesis
 import pytest
 
@@ -30,7 +32,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test with an argument `spec` runs for every specification and variant, and is counted."""
     if "spec" in metafunc.fixturenames:
         metafunc.parametrize("spec", SPECS, ids=str)
-    if "dtype" in metafunc.fixturenames:
+    chosen = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "dtype" in metafunc.fixturenames and not any("dtype" in names for names in chosen):
         only = metafunc.config.getoption("--dtype")
         metafunc.parametrize("dtype", [only] if only else ["float64", "float32"])
 
@@ -39,3 +42,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "spec" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.equivalence)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how much was held, counted from what passed."""
+    names = {str(spec) for spec in SPECS}
+    checks: dict[str, int] = {}
+    counts = {"test_the_law_holds": 0, "test_log_prob_equals_the_50_digit_value": 0}
+    impostors = 0
+    for report in terminalreporter.stats.get("passed", []):
+        function, _, parameters = report.nodeid.rpartition("::")[2].partition("[")
+        for word in re.split(r"[-:\]]", parameters):
+            if word in names:
+                checks[word] = checks.get(word, 0) + 1
+        if "relaxit-torch" in report.nodeid and function in counts:
+            counts[function] += 1
+        impostors += function == "test_an_impostor_is_rejected_and_its_fault_named"
+    if not sum(counts.values()):
+        return
+    laws, cases = counts.values()
+    failed = len(terminalreporter.stats.get("failed", []))
+    terminalreporter.section("equivalence")
+    terminalreporter.write_line(
+        f"held {len(checks)} of {len(names)} specifications and variants, with {laws} laws, "
+        f"{cases} cases and {sum(checks.values())} checks; {impostors} impostors rejected; "
+        f"{failed} failures"
+    )
+    for name in sorted(names):
+        terminalreporter.write_line(f"  {name}: {checks.get(name, 0)} checks")

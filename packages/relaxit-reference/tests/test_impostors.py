@@ -7,13 +7,14 @@ import importlib.util
 import io
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy.special import expit, log_expit, logit, logsumexp, xlogy
+from scipy.special import expit, logit, logsumexp, xlogy
 
 import relaxit_reference
 from relaxit_reference import Report, Spec, check_distribution, load_spec, load_specs
@@ -37,10 +38,20 @@ def impostors() -> list[Any]:
 IMPOSTORS = impostors()
 
 
+@cache
+def examined(impostor: Any) -> Report:
+    return check_distribution(impostor, SPECS[impostor.pretends])
+
+
+def of(name: str) -> Any:
+    (kind,) = (p.values[0] for p in IMPOSTORS if p.values[0].__name__ == name)
+    return kind
+
+
 @pytest.mark.equivalence
 @pytest.mark.parametrize("impostor", IMPOSTORS)
 def test_an_impostor_is_rejected_and_its_fault_named(impostor: Any) -> None:
-    report = check_distribution(impostor, SPECS[impostor.pretends])
+    report = examined(impostor)
     assert not report.passed
     words = (impostor.named,) if isinstance(impostor.named, str) else impostor.named
     for word in words:
@@ -114,6 +125,10 @@ def binary_pmf(value, temperature, probs=None, logits=None):
     return -np.logaddexp(0, np.where(value == 1, -logits, logits)) + 0 * temperature
 
 
+def log_cosh(x):
+    return np.abs(x) + np.log1p(np.exp(-2 * np.abs(x))) - np.log(2)
+
+
 def categories_relax(noise, temperature, probs=None, logits=None):
     scores = (np.log(probs) if logits is None else logits) + noise
     weights = np.exp((scores - scores.max(-1, keepdims=True)) / np.asarray(temperature)[..., None])
@@ -165,8 +180,9 @@ HONEST = {
         lambda noise, temperature, probs=None, logits=None: (
             noise / temperature + (logit(probs) if logits is None else logits) / temperature
         ),
-        lambda value, **parameters: (
-            binary_log_prob(expit(value), **parameters) + log_expit(value) + log_expit(-value)
+        lambda value, temperature, probs=None, logits=None: (
+            np.log(temperature / 4)
+            - 2 * log_cosh((temperature * value - (logit(probs) if logits is None else logits)) / 2)
         ),
     ),
     "GumbelSoftmax": (categories_relax, categories_log_prob),
@@ -192,14 +208,9 @@ def test_an_honest_implementation_by_other_formulas_passes(name: str, seed: int)
 # The report.
 
 
-def of(name: str) -> Report:
-    (kind,) = (p.values[0] for p in IMPOSTORS if p.values[0].__name__ == name)
-    return check_distribution(kind, SPECS[kind.pretends])
-
-
 @pytest.mark.parametrize("impostor", IMPOSTORS)
 def test_the_reproduction_of_a_difference_runs_as_it_stands(impostor: Any) -> None:
-    for difference in check_distribution(impostor, SPECS[impostor.pretends]).differences:
+    for difference in examined(impostor).differences:
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
             exec(difference.reproduction, {})
@@ -207,7 +218,7 @@ def test_the_reproduction_of_a_difference_runs_as_it_stands(impostor: Any) -> No
 
 
 def test_the_reproduction_prints_what_the_candidate_must_return() -> None:
-    (difference,) = of("TemperatureMultiplies").differences
+    (difference,) = examined(of("TemperatureMultiplies")).differences
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
         exec(difference.reproduction, {})
@@ -215,7 +226,7 @@ def test_the_reproduction_prints_what_the_candidate_must_return() -> None:
 
 
 def test_a_report_says_which_checks_held_and_raises() -> None:
-    report = of("BetaPasted")
+    report = examined(of("BetaPasted"))
     assert not report
     assert len(report.checks) > len(report.differences) == 1
     assert report.differences[0].check in report.checks
@@ -226,7 +237,10 @@ def test_a_report_says_which_checks_held_and_raises() -> None:
 
 
 def test_one_seed_gives_one_report() -> None:
-    assert of("ValuesClamped") == of("ValuesClamped")
+    kind = of("ValuesClamped")
+    again = check_distribution(kind, SPECS[kind.pretends], seed=0)
+    assert again == examined(kind)
+    assert check_distribution(kind, SPECS[kind.pretends], seed=1) != again
 
 
 def test_an_exception_of_the_candidate_is_a_difference() -> None:
@@ -237,6 +251,19 @@ def test_an_exception_of_the_candidate_is_a_difference() -> None:
     (difference,) = report.differences
     assert "It raised RuntimeError: not today" in difference.message
     assert "temperature of shape" in difference.message
+
+
+def test_an_exception_at_the_second_call_is_a_difference() -> None:
+    calls: list[int] = []
+
+    def relax(noise, **parameters):
+        calls.append(1)
+        if len(calls) > 50:
+            raise RuntimeError("used up")
+        return noise
+
+    report = check_distribution((relax, None), "binary_concrete")
+    assert "It raised RuntimeError: used up" in report.differences[0].message
 
 
 def test_an_answer_that_is_not_an_array_of_numbers_is_a_difference() -> None:

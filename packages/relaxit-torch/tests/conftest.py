@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import relaxit_torch
 import torch
-from relaxit_reference import Spec, load_spec
-from relaxit_reference.testing import strategies
 from torch import Tensor
 
+import relaxit_torch
+from relaxit_reference import Spec, load_spec
+from relaxit_reference.testing import strategies
 
 # The tensors are small, and the tests run in parallel processes.
 torch.set_num_threads(1)
@@ -123,7 +123,7 @@ def build_law(build: Callable[..., Any]) -> Callable[..., TorchLaw]:
 
 @pytest.fixture(scope="session")
 def mild_parameters() -> Callable[..., dict[str, np.ndarray]]:
-    """`mild_parameters(spec, batch_shape=(), seed=0, ...)`: parameters at which nothing saturates."""
+    """`mild_parameters(spec, batch_shape=(), seed=0)`: parameters at which nothing saturates."""
 
     def mild_parameters(
         spec: Spec, batch_shape: tuple[int, ...] = (), seed: int = 0, **options: Any

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
 from torch.func import grad, jacrev, vmap
 
+import relaxit_torch
 from relaxit_reference import Spec
 
 # Dynamo looks at the `.grad` of the tensors that a distribution holds and hides the warning about
@@ -18,14 +21,7 @@ HELD_TENSORS = pytest.mark.filterwarnings(
 
 # Compiled and mapped operations are the same ones on other memory layouts, whose kernels of exp
 # and log differ in the last place; scores up to some 30 in float64 make that 500 of them.
-TOLERANCE = {"rtol": 1e-13, "atol": 1e-13}
-
-
-@pytest.fixture(autouse=True)
-def fresh_compiler():
-    torch._dynamo.reset()
-    yield
-    torch._dynamo.reset()
+ROUNDING = {"rtol": 1e-13, "atol": 1e-13}
 
 
 def outputs(distribution, noise: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -36,12 +32,125 @@ def outputs(distribution, noise: Tensor, value: Tensor) -> tuple[Tensor, Tensor,
     )
 
 
-def scalar(found: tuple[Tensor, ...]) -> Tensor:
-    """A number with a gradient that tells every entry of the outputs from the others."""
-    return sum((part * torch.linspace(1, 2, part.numel()).view(part.shape)).sum() for part in found)
+def program(spec: Spec, names: tuple[str, ...], **numbers: float) -> Callable:
+    """The outputs as a function of parameters, noise and value, that makes the distribution."""
+    distribution = getattr(relaxit_torch, spec.classes.torch)
+
+    def evaluate(*tensors: Tensor) -> tuple[Tensor, ...]:
+        *given, noise, value = tensors
+        arguments = {**dict(zip(names, given, strict=True)), **numbers, **spec.arguments}
+        return outputs(distribution(**arguments, validate_args=False), noise, value)
+
+    return evaluate
 
 
-def inputs(spec: Spec, names: tuple[str, ...], build, mild_parameters):
-    distribution = build(spec, mild_parameters(spec, (2,), names=names))
-    torch.manual_seed(0)
-    return distribution.noise((3,)), distribution.sample((3,))
+def weighted(found: tuple[Tensor, ...]) -> Tensor:
+    """A number whose gradient tells every entry of the outputs from the others."""
+    return sum(
+        (part * torch.linspace(1, 2, part.numel(), device=part.device).view(part.shape)).sum()
+        for part in found
+    )
+
+
+@pytest.fixture
+def tensors(build, mild_parameters):
+    """`tensors(spec, names, batch_shape, sample_shape)`: parameters, noise and value."""
+
+    def tensors(spec: Spec, names: tuple[str, ...], batch_shape=(), sample_shape=()):
+        torch.manual_seed(0)
+        distribution = build(spec, mild_parameters(spec, batch_shape, names=names))
+        given = [getattr(distribution, name) for name in names]
+        return *given, distribution.noise(sample_shape), distribution.sample(sample_shape)
+
+    return tensors
+
+
+@pytest.fixture
+def compiles():
+    """`compiles(function, leaves, *arguments)`: outputs and gradients are those of eager mode."""
+
+    def compiles(function: Callable, leaves: list[Tensor], *arguments, rounding=ROUNDING) -> None:
+        compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
+        found, expected = compiled(*arguments), function(*arguments)
+        torch.testing.assert_close(found, expected, **rounding)
+        torch.testing.assert_close(
+            torch.autograd.grad(weighted(found), leaves, allow_unused=True),
+            torch.autograd.grad(weighted(expected), leaves, allow_unused=True),
+            **rounding,
+        )
+
+    # torch.compile turns the validation of all distributions off, for the rest of the process:
+    # https://github.com/pytorch/pytorch/pull/185438
+    default = torch.distributions.Distribution._validate_args
+    torch._dynamo.reset()
+    yield compiles
+    torch._dynamo.reset()
+    torch.distributions.Distribution.set_default_validate_args(default)
+
+
+def test_compiles_with_the_construction_inside(spec: Spec, tensors, compiles) -> None:
+    names = spec.parameterisations()[-1]
+    *given, noise, value = tensors(spec, names, (2,), (3,))
+    leaves = [tensor.detach().requires_grad_() for tensor in given]
+    compiles(program(spec, names), leaves, *leaves, noise, value)
+
+
+def test_compiles_in_half_precision_with_a_number(spec: Spec, tensors, compiles) -> None:
+    names = spec.parameterisations()[0]
+    plain = [name for name in names if not spec.parameters[name].shape and len(names) > 1]
+    *given, noise, value = (tensor.bfloat16() for tensor in tensors(spec, names, (2,), (3,)))
+    kept = {n: t for n, t in zip(names, given, strict=True) if n not in plain[:1]}
+    leaves = [tensor.detach().requires_grad_() for tensor in kept.values()]
+    function = program(spec, tuple(kept), **dict.fromkeys(plain[:1], 0.5))
+    # The arithmetic is the same, in float32, and rounded once.
+    rounding = {"rtol": 2**-7, "atol": 2**-7}
+    compiles(function, leaves, *leaves, noise, value, rounding=rounding)
+
+
+@HELD_TENSORS
+def test_compiles_around_a_distribution(spec: Spec, build, tensors, compiles) -> None:
+    names = spec.parameterisations()[-1]
+    *given, noise, value = tensors(spec, names, (2,), (3,))
+    leaves = [tensor.detach().requires_grad_() for tensor in given]
+    distribution = build(spec, dict(zip(names, leaves, strict=True)), validate_args=False)
+    compiles(outputs, leaves, distribution, noise, value)
+
+
+def test_vmap_over_all_tensors_is_the_batch(spec: Spec, tensors) -> None:
+    for names in spec.parameterisations():
+        batch = tensors(spec, names, (5,))
+        function = program(spec, names)
+        torch.testing.assert_close(vmap(function)(*batch), function(*batch), **ROUNDING)
+
+
+def test_vmap_over_noise_and_values_is_the_sample_shape(spec: Spec, build, mild_parameters) -> None:
+    distribution = build(spec, mild_parameters(spec, (2,)), validate_args=False)
+    noise, value = distribution.noise((5,)), distribution.sample((5,))
+    torch.testing.assert_close(
+        vmap(lambda noise, value: outputs(distribution, noise, value))(noise, value),
+        outputs(distribution, noise, value),
+        **ROUNDING,
+    )
+
+
+def test_vmap_of_grad_is_the_gradient_of_every_element(spec: Spec, tensors) -> None:
+    for names in spec.parameterisations():
+        batch = [tensor.detach().requires_grad_() for tensor in tensors(spec, names, (5,))]
+        function = program(spec, names)
+
+        def loss(*element: Tensor, function=function) -> Tensor:
+            return weighted(function(*element))
+
+        found = vmap(grad(loss, argnums=tuple(range(len(batch)))))(*batch)
+        for i in range(5):
+            element = [tensor[i] for tensor in batch]
+            expected = torch.autograd.grad(loss(*element), element, materialize_grads=True)
+            torch.testing.assert_close([part[i] for part in found], list(expected), **ROUNDING)
+
+
+def test_jacrev_is_the_jacobian_of_autograd(spec: Spec, tensors) -> None:
+    for names in spec.parameterisations():
+        element, function = tensors(spec, names), program(spec, names)
+        found = jacrev(function, argnums=tuple(range(len(element))))(*element)
+        expected = torch.autograd.functional.jacobian(function, element)
+        torch.testing.assert_close(found, expected, **ROUNDING)

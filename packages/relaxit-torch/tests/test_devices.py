@@ -58,9 +58,7 @@ class DeviceDiscipline(TorchDispatchMode):
         name = func._schema.name
         if name in SYNCHRONISING:
             raise DisciplineError(f"{name} {SYNCHRONISING[name]}")
-        if name in MASKING and any(
-            i is not None and i.dtype == torch.bool for i in tree_leaves(args[1])
-        ):
+        if name in MASKING and any(x is not None and x.dtype == torch.bool for x in args[1]):
             raise DisciplineError(f"{name} with a mask asks how many entries are chosen")
         self.check(f"{name} takes", (args, kwargs))
         result = func(*args, **kwargs)

@@ -5,8 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 
 import pytest
+
+
+@cache
+def modules_after_importing(package: str) -> frozenset[str]:
+    """The modules that a fresh interpreter has loaded after `import package`."""
+    script = f"import sys, {package}; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    return frozenset(done.stdout.split())
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import inspect
 
 import numpy as np
 import pytest
+import torch
+
 import relaxit_reference
 import relaxit_torch
-import torch
 from relaxit_reference import ReferenceDistribution, Spec, load_spec, load_specs
 from relaxit_reference.domains import Domain, Interval
 from relaxit_reference.spec import CLOSED_FORMS

@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 import torch
+
 from relaxit_reference import Spec
 from relaxit_reference.testing.strategies import accepted_and_refused
 

@@ -315,8 +315,10 @@ def from_table(table: Mapping[str, Any]) -> Domain:
     """The domain of a table such as `{ kind = "interval", low = 0.0, high = 1.0 }`.
 
     Raises:
-        ValueError: an unknown kind, or keys that the kind does not have.
+        ValueError: no table, an unknown kind, or keys that the kind does not have.
     """
+    if not isinstance(table, Mapping):
+        raise ValueError(f"must be a table, but got {table!r}")
     arguments = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
     kind = arguments.pop("kind", None)
     if kind not in KINDS:

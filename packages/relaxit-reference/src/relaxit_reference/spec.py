@@ -285,7 +285,7 @@ def _parse(kind: Any, value: Any, where: str) -> Any:
             for i, (item, v) in enumerate(zip(items, value, strict=True))
         )
     if origin is Mapping and isinstance(value, dict):
-        return {k: _parse(arguments[1], v, f"{where}{k}.") for k, v in value.items()}
+        return {k: _parse(arguments[1], v, f"{where}{k}: ") for k, v in value.items()}
     accepted = (int, float) if kind is float else kind
     if origin is None and isinstance(value, accepted) and isinstance(value, bool) == (kind is bool):
         return value
@@ -323,22 +323,29 @@ def _check(spec: Spec, path: Path) -> None:
     for group in spec.exclusive:
         for name in group:
             require(name in spec.parameters, f"exclusive: no parameter is called {name!r}")
-    for form in spec.closed_forms:
-        require(form in CLOSED_FORMS, f"closed_forms: unknown closed form {form!r}")
     module = importlib.import_module("relaxit_reference")
     found = getattr(module, spec.classes.reference, None)
     require(
-        found is not None,
+        isinstance(found, type) and dataclasses.is_dataclass(found),
         f"classes.reference: relaxit_reference has no class {spec.classes.reference!r}",
     )
-    known = {f.name for f in dataclasses.fields(typing.cast(Any, found))}
+    known = {f.name for f in dataclasses.fields(typing.cast("Any", found))}
     for name in spec.parameters:
         require(
             name in known, f"parameters.{name}: {spec.classes.reference} has no parameter {name!r}"
         )
     for variant in spec.variants:
         for name in variant.arguments:
-            require(
-                name in known, f"variants: {spec.classes.reference} has no argument {name!r}"
-            )
-    spec.with_variants()
+            require(name in known, f"variants: {spec.classes.reference} has no argument {name!r}")
+    for each in spec.with_variants():
+        for form in each.closed_forms:
+            require(form in CLOSED_FORMS, f"closed_forms: unknown closed form {form!r}")
+        mentioned = {
+            "density.quadrature": [*each.density.quadrature],
+            "laws: parameter": [law.parameter for law in each.laws if law.parameter is not None],
+            "cases: parameters": [name for case in each.cases for name in case.parameters],
+        }
+        for where, names in mentioned.items():
+            for name in names:
+                accepted = name in spec.parameters or (name in known and where.startswith("cases"))
+                require(accepted, f"{where}: no parameter is called {name!r}")

@@ -208,7 +208,7 @@ class NegativeLogProb:
     """The loss in place of the log density."""
 
     pretends = "BinaryConcrete(hard=True)"
-    named = "It is -x, where x is the right answer"
+    named = "It is -x, x the right answer"
 
     @staticmethod
     def log_prob(value, temperature, probs=None, logits=None):

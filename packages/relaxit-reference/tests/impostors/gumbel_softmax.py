@@ -144,6 +144,17 @@ class ImpossibleCategoriesForgotten:
         return softmax(scaled(noise, temperature, None, logits), axis=-1)
 
 
+class ImpossibleValuesScored:
+    """Leaves categories of probability 0 out of the density, also where the value has them."""
+
+    pretends = "GumbelSoftmax"
+    named = "must return -np.inf", "the smallest entry of probs is at most 0"
+
+    @staticmethod
+    def log_prob(value, temperature, probs=None, logits=None):
+        return log_density(value, temperature, probs, logits)
+
+
 class NoLogTemperature:
     """Forgets (K - 1) log(temperature), the part of the density that a fixed one hides."""
 

@@ -23,7 +23,7 @@ class AlreadySquashed:
     """Returns the value itself: the sigmoid was applied in one function too many."""
 
     pretends = "LogitBinaryConcrete"
-    named = "It is sigmoid(x), where x is the right answer"
+    named = "It is sigmoid(x), x the right answer"
 
     @staticmethod
     def relax(noise, temperature, probs=None, logits=None):
@@ -60,7 +60,7 @@ class DensityNotItsLogarithm:
     """The density itself, which a product would need and a sum does not."""
 
     pretends = "LogitBinaryConcrete"
-    named = "It is exp(x), where x is the right answer"
+    named = "It is exp(x), x the right answer"
 
     @staticmethod
     def log_prob(value, temperature, probs=None, logits=None):

@@ -11,7 +11,6 @@ from torch.distributions import Bernoulli, Categorical, Distribution, OneHotCate
 from relaxit_torch import constraints
 from relaxit_torch.parameters import derived
 from relaxit_torch.relaxed_distribution import RelaxedDistribution
-from relaxit_torch.special import logit
 
 
 class BernoulliFamily(RelaxedDistribution):
@@ -31,7 +30,7 @@ class BernoulliFamily(RelaxedDistribution):
     @derived
     def logits(self) -> Tensor:
         """The log-odds of 1."""
-        return logit(self.probs)
+        return torch.logit(self.probs)
 
     @property
     def discrete(self) -> Distribution:

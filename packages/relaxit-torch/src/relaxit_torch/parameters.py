@@ -82,7 +82,7 @@ def unify(
                 f"and another on {device}"
             )
         tensors[name] = tensor.to(device=device, dtype=dtype)
-    for name in given.keys() - tensors.keys():
+    for name in [name for name in given if name not in tensors]:
         # Made where it is needed: `as_tensor` would make it on the CPU and copy it.
         tensors[name] = torch.full((), given[name], dtype=dtype, device=device)
     batch_shapes = {}

@@ -66,9 +66,7 @@ class RelaxedDistribution(TorchDistribution):
             parameters, self.arg_constraints, numbers=self.numbers
         )
         self._set_parameters(unified)
-        Distribution.__init__(
-            self, batch_shape, self._infer_event_shape(), validate_args=False
-        )
+        Distribution.__init__(self, batch_shape, self._infer_event_shape(), validate_args=False)
         # torch's own validation cannot read numbers and does not name the offending entry.
         self._validate_args = (
             Distribution._validate_args if validate_args is None else validate_args
@@ -216,14 +214,14 @@ class RelaxedDistribution(TorchDistribution):
         """The same distribution with parameters expanded (not copied) to `batch_shape`."""
         new = copy.copy(self) if _instance is None else _instance
         new._batch_shape = torch.Size(batch_shape)
-        new._set_parameters(
-            _parameters.expand(self._given, self.arg_constraints, new._batch_shape)
-        )
+        new._set_parameters(_parameters.expand(self._given, self.arg_constraints, new._batch_shape))
         new._raise_low_precision()
         return new
 
     def __repr__(self) -> str:
-        shown = {n: v.shape if isinstance(v, Tensor) and v.dim() else v for n, v in self._given.items()}
+        shown = {
+            n: v.shape if isinstance(v, Tensor) and v.dim() else v for n, v in self._given.items()
+        }
         if self.hard:
             shown["hard"] = True
         return f"{self._name}({', '.join(f'{name}: {value}' for name, value in shown.items())})"

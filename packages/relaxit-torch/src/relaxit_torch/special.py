@@ -13,14 +13,6 @@ def log(parameter: Parameter) -> Parameter:
     return parameter.log() if isinstance(parameter, Tensor) else math.log(parameter)
 
 
-def logit(probs: Tensor) -> Tensor:
-    """`log p - log(1 - p)`, accurate for every p down to the smallest number (`scipy.special.logit`).
-
-    `torch.logit` rounds `p / (1 - p)` to zero before its logarithm for subnormal p.
-    """
-    return probs.log() - torch.log1p(-probs)
-
-
 def log_interior(value: Tensor, dtype: torch.dtype) -> Tensor:
     """`log(value)` for `value` in [0, 1], where 0 counts as the smallest positive number of `dtype`.
 

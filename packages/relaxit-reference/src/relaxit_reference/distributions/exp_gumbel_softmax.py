@@ -38,18 +38,26 @@ class ExpGumbelSoftmax(CategoricalParameters, ReferenceDistribution):
         return np.asarray(np.sum(self.pi * x, axis=-1))
 
     def logpdf(self, x: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
-        y, possible = np.asarray(x, dtype=np.float64), self.log_pi > -np.inf
+        possible = self.log_pi > -np.inf  # the K categories that the density is on
         K, tau = np.sum(possible, axis=-1), np.asarray(self.temperature)
-        log_pi = np.where(possible, self.log_pi, 0)
+        log_pi, y = np.where(possible, self.log_pi, 0), np.asarray(x, dtype=np.float64)
         terms = log_pi - tau[..., None] * np.where(possible, y, 0)
         density = (
             gammaln(K)
             + (K - 1) * np.log(tau)
-            + np.sum(np.where(possible, terms, 0), axis=-1)
-            - K * logsumexp(np.where(possible, terms, -np.inf), axis=-1)
+            + np.sum(terms, axis=-1)
+            - K * logsumexp(terms, axis=-1, b=possible)
         )
         impossible = np.any(~possible & (y > -np.inf), axis=-1)
         return np.where(LogSimplex().contains(y) & ~impossible, density, -np.inf)
+
+    def logpdf_from_noise(self, noise: ArrayLike) -> Array:
+        # pi_k exp(-temperature y_k) = exp(-g_k) times a constant, which the density does not see.
+        possible = np.broadcast_to(self.log_pi > -np.inf, np.shape(self.log_pi + noise))
+        K, g = np.sum(possible, axis=-1), np.broadcast_to(noise, possible.shape)
+        total = np.log(np.sum(np.exp(-g), axis=-1, where=possible))
+        constant = gammaln(K) + (K - 1) * np.log(self.temperature)
+        return np.asarray(constant - np.sum(g, axis=-1, where=possible) - K * total)
 
     def entropy(self) -> Array:
         # -E log p(y), with E[g] = Euler's gamma and E[log sum exp(-g)] = digamma(K).

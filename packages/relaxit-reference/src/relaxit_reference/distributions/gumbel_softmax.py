@@ -40,31 +40,31 @@ class GumbelSoftmax(CategoricalParameters, ReferenceDistribution):
         if self.hard:
             log_pmf = np.sum(xlogy(x, self.pi), axis=-1)
             return np.where(OneHot().contains(x), log_pmf, -np.inf)
-        c, possible = nearest_interior(x, dtype), self.log_pi > -np.inf
+        possible = self.log_pi > -np.inf  # the K categories that the density is on
+        K, tau = np.sum(possible, axis=-1), np.asarray(self.temperature)
+        log_pi, rate = np.where(possible, self.log_pi, 0), tau[..., None]
         with np.errstate(invalid="ignore"):
-            density = self._logpdf_of_log(np.log(c)) - np.sum(np.log(c), axis=-1, where=possible)
+            log_c = np.where(possible, np.log(nearest_interior(x, dtype)), 0)
+        density = (
+            gammaln(K)
+            + (K - 1) * np.log(tau)
+            + np.sum(log_pi - (rate + 1) * log_c, axis=-1)
+            - K * logsumexp(log_pi - rate * log_c, axis=-1, b=possible)
+        )
         impossible = np.any(~possible & (np.asarray(x) > 0), axis=-1)
         return np.where(Simplex().contains(x) & ~impossible, density, -np.inf)
 
     def logpdf_from_noise(self, noise: ArrayLike) -> Array:
         if self.hard:
             return self.logpdf(self.relax(noise))
-        temperature, possible = np.asarray(self.temperature)[..., None], self.log_pi > -np.inf
-        log_c = log_softmax((self.log_pi + noise) / temperature, axis=-1)
-        log_c = np.where(possible, log_c, 0)
-        return np.asarray(self._logpdf_of_log(log_c) - np.sum(log_c, axis=-1))
-
-    def _logpdf_of_log(self, log_c: Array) -> Array:
-        """The density of `log c`, on the K categories that are possible."""
-        possible = self.log_pi > -np.inf
-        K, tau = np.sum(possible, axis=-1), np.asarray(self.temperature)
-        terms = np.where(possible, self.log_pi, -np.inf) - tau[..., None] * log_c
-        return np.asarray(
-            gammaln(K)
-            + (K - 1) * np.log(tau)
-            + np.sum(np.where(possible, terms, 0), axis=-1)
-            - K * logsumexp(terms, axis=-1)
-        )
+        # pi_k c_k^-temperature = exp(-g_k) times a constant, which the density of log c does not see.
+        scores = (self.log_pi + noise) / np.asarray(self.temperature)[..., None]
+        possible = scores > -np.inf
+        K, g = np.sum(possible, axis=-1), np.broadcast_to(noise, possible.shape)
+        total = np.log(np.sum(np.exp(-g), axis=-1, where=possible))
+        log_product = np.sum(log_softmax(scores, axis=-1), axis=-1, where=possible)
+        constant = gammaln(K) + (K - 1) * np.log(self.temperature)
+        return np.asarray(constant - np.sum(g, axis=-1, where=possible) - K * total - log_product)
 
     def mean(self) -> Array:
         if not self.hard:

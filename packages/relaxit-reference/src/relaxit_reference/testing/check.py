@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,14 @@ from relaxit_reference.domains import Array
 from relaxit_reference.spec import Spec, load_spec
 from relaxit_reference.testing.diagnosis import explain, normalised_axis, reduced
 from relaxit_reference.testing.messages import literal, reproduction
-from relaxit_reference.testing.probes import Answers, Half, Probe, probes, reference
+from relaxit_reference.testing.probes import (
+    Answers,
+    CandidateError,
+    Half,
+    Probe,
+    probes,
+    reference,
+)
 from relaxit_reference.testing.report import Difference, Report
 
 
@@ -77,39 +84,38 @@ def _halves(candidate: Any, spec: Spec) -> list[Half]:
 Fault = tuple[str, str] | None
 """What is wrong, and a script that shows the truth; or nothing."""
 
+Examination = Callable[[Half, Answers], Fault]
+
 
 def _examine(half: Half, inputs: list[Probe]) -> Iterator[tuple[str, Fault]]:
     """Each check with what is wrong. After a fault of form, numbers would show it once more."""
     answers: Answers = []
-    fault = _exception(half, inputs, answers)
-    yield f"{half.name} accepts every {half.given}", fault
-    for check, examine in (
-        (f"{half.name} returns the shape of samples and batch", _shape),
-        (f"{half.name} repeats itself", _repeat),
-        (f"{half.name} gives each element its own {half.given}", _own),
-    ):
+
+    def accepts(half: Half, answers: Answers) -> Fault:
+        answers += [(p, half.answer(half.argument(p), p.parameters)) for p in inputs]
+        return None
+
+    forms: dict[str, Examination] = {
+        f"{half.name} accepts every {half.given}": accepts,
+        f"{half.name} returns the shape of samples and batch": _shape,
+        f"{half.name} repeats itself": _repeat,
+        f"{half.name} gives each element its own {half.given}": _own,
+    }
+    for check, examination in forms.items():
+        fault = _guarded(examination, half, answers)
+        yield check, fault
         if fault is not None:
             return
-        fault = examine(half, answers)
-        yield check, fault
-    if fault is None:
-        yield f"{half.name} equals the reference", _equality(half, answers)
-        if half.name == "log_prob" and any(probe.region == "edge" for probe in inputs):
-            yield "log_prob is finite at the edge of the support", _edge(half, answers)
+    yield f"{half.name} equals the reference", _guarded(_equality, half, answers)
+    if half.name == "log_prob" and any(probe.region == "edge" for probe in inputs):
+        yield "log_prob is finite at the edge of the support", _edge(half, answers)
 
 
-def _exception(half: Half, inputs: list[Probe], answers: Answers) -> Fault:
-    for probe in inputs:
-        argument = half.argument(probe)
-        try:
-            answers.append((probe, half.answer(argument, probe.parameters)))
-        except Exception as error:
-            shapes = {name: value.shape for name, value in probe.parameters.items()}
-            shapes[half.given] = argument.shape
-            given = ", ".join(f"{name} of shape {shape}" for name, shape in shapes.items())
-            message = f"It raised {type(error).__name__}: {error}\nIt was given {given}."
-            return message, reproduction(half.spec, probe.parameters, half.call, argument[0])
-    return None
+def _guarded(examination: Examination, half: Half, answers: Answers) -> Fault:
+    try:
+        return examination(half, answers)
+    except CandidateError as error:
+        return error.message, error.reproduction
 
 
 def _shape(half: Half, answers: Answers) -> Fault:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import SimpleNamespace
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from relaxit_reference.domains import Array, Boolean, Interval, LogSimplex, OneHot, Simplex
+from relaxit_reference.domains import Array, Boolean, LogSimplex, OneHot, Simplex
 from relaxit_reference.spec import load_spec
-from relaxit_reference.testing.messages import literal
-from relaxit_reference.testing.misreadings import (
-    CHANGES,
-    constants,
-    jacobians,
-    misreadings,
-    recognise,
-)
+from relaxit_reference.testing.densities import mass, pasted
+from relaxit_reference.testing.misreadings import CHANGES, misreadings
 from relaxit_reference.testing.places import places
-from relaxit_reference.testing.probes import Answers, Half, reference
+from relaxit_reference.testing.probes import Answers, CandidateError, Half, reference
 
 EXACT = (1e-9, 1e-12)
 """Relative and absolute tolerance of an agreement where nothing is extreme."""
@@ -42,11 +35,11 @@ def explain(half: Half, answers: Answers, differs: list[NDArray[np.bool_]]) -> l
     if any(d.any() for a, d in same if a[0].region == "unit"):
         named = [*_misread(half, unit), *_other_variant(half, unit), *_changed(half, unit)][:1]
         if not named and half.name == "log_prob":
-            named = list(_pasted(half, unit))
+            named = list(pasted(half, unit))
         if not named or half.name == "log_prob":
             named += _not_invariant(half, [a for a, _ in pairs if a[0].region == "unit"])
         if half.name == "log_prob":
-            named = [*_mass(half, unit, already=named), *named]
+            named = [*mass(half, unit, already=named), *named]
     if not named and half.discrete:
         named = list(_hardened(half, [a for a, _ in same if a[0].region in ("unit", "moderate")]))
     if not named:
@@ -121,7 +114,7 @@ def _other_variant(half: Half, unit: Answers) -> Iterator[str]:
             faulty.append(half.truth(argument, probe.parameters, other))
             try:
                 found.append(half.answer(argument, probe.parameters))
-            except Exception:
+            except CandidateError:
                 return
         if _agrees(right, found, faulty):
             kind = "discrete" if other.relax.support.discrete else "relaxed"
@@ -135,7 +128,8 @@ def _changed(half: Half, unit: Answers) -> Iterator[str]:
     right = [half.truth(half.argument(probe), probe.parameters) for probe, _ in unit]
     for form, change in CHANGES.items():
         if _agrees(right, found, [change(r) for r in right]):
-            yield f"It is {form.format('x')}, where x is the right answer."
+            always = f"It is always {form}."
+            yield f"It is {form.format('x')}, x the right answer." if "{" in form else always
     if half.name == "relax" and half.spec.event_dim:
         shifts = [a - r for a, r in zip(found, right, strict=True)]
         ratios = [a / r for a, r in zip(found, right, strict=True)]
@@ -165,63 +159,6 @@ def _hardened(half: Half, unit: Answers) -> Iterator[str]:
             yield "It chooses the category of the smallest relaxed value, not of the greatest."
 
 
-def _pasted(half: Half, unit: Answers) -> Iterator[str]:
-    """Densities in another base measure, without a constant, or of another law altogether."""
-    offsets = [a - half.truth(probe.value, probe.parameters) for probe, a in unit]
-    options = [jacobians(half.spec, probe.value) for probe, _ in unit]
-    for jacobian in zip(*options, strict=True):
-        rest = [o - added for o, (_, added) in zip(offsets, jacobian, strict=True)]
-        if not all(np.allclose(r, r[:1], 1e-9, 1e-9) for r in rest):
-            continue
-        if jacobian[0][0]:
-            yield jacobian[0][0]
-        if not all(np.allclose(r, 0, atol=1e-9) for r in rest):
-            words = recognise([r[0] for r in rest], [constants(half.spec, p) for p, _ in unit])
-            size = f"{literal(rest[-1][0])} at {_words(unit[-1][0].parameters)}"
-            yield "It is off by a term that does not depend on the value: " + (words or size) + "."
-        return
-    yield from _family(half, unit)
-
-
-def _family(half: Half, unit: Answers) -> Iterator[str]:
-    """Whether a log density is linear in logarithms, or quadratic: a Beta, Dirichlet or normal."""
-    support, (probe, answer) = half.spec.relax.support, unit[-1]
-    if support.discrete:
-        return
-    # The samples of the first batch element.
-    zeros = (0,) * (answer.ndim - 1)
-    value = probe.value.reshape(len(answer), -1, *probe.value.shape[answer.ndim :])[:, 0]
-    found = answer.reshape(len(answer), -1)[:, 0]
-    right = half.truth(probe.value, probe.parameters).reshape(len(answer), -1)[:, 0]
-    t = support.to_chart(value)
-    jacobian, one = support.log_jacobian(t), np.ones((len(t), 1))
-    if isinstance(support, Interval | Simplex):
-        logs = np.log(value) if isinstance(support, Simplex) else _log_interval(support, value)
-        features = np.concatenate([logs, one], axis=-1)
-        if _fits(features, found) and not _fits(features, right):
-            concentration = np.linalg.lstsq(features, found)[0][:-1] + 1
-            name = "Dirichlet" if isinstance(support, Simplex) else "Beta"
-            numbers = ", ".join(f"{a:.3g}" for a in concentration)
-            at = _words(probe.element(half.spec, (0, *zeros)))
-            yield f"It is the density of a {name} law: its concentration is {numbers} at {at}."
-    rows, columns = np.triu_indices(t.shape[-1])
-    products = t[:, rows] * t[:, columns]
-    features = np.concatenate([t, products, one], axis=-1)
-    if _fits(features, found + jacobian) and not _fits(features, right + jacobian):
-        yield "It is the density of a normal law in the coordinates of the support."
-
-
-def _log_interval(support: Interval, value: Array) -> Array:
-    return np.stack([np.log(value - support.low), np.log(support.high - value)], axis=-1)
-
-
-def _fits(features: Array, found: Array) -> bool:
-    if not np.all(np.isfinite(found)):
-        return False
-    fitted = features @ np.linalg.lstsq(features, found)[0]
-    return bool(np.allclose(fitted, found, 1e-7, 1e-7))
-
-
 def _not_invariant(half: Half, unit: Answers) -> Iterator[str]:
     """The invariances that the specification states and the candidate lacks."""
     for law in half.spec.laws:
@@ -235,34 +172,3 @@ def _not_invariant(half: Half, unit: Answers) -> Iterator[str]:
                 size = f"{np.max(change):.3g}"
                 yield f"It changes by {size} when 1 is added to all {name}, and must not change."
                 break
-
-
-def _mass(half: Half, unit: Answers, already: list[str]) -> Iterator[str]:
-    """What the candidate's density adds up to, for one distribution."""
-    from relaxit_reference.testing.statistics import total_mass  # slow to import, rarely needed
-
-    probe = unit[0][0]
-    batch = reference(half.spec, probe.parameters).batch_shape
-    parameters = probe.element(half.spec, (0,) * (1 + len(batch)))
-    law, support = reference(half.spec, parameters), half.spec.relax.support
-    if not support.discrete and support.chart_dim(law.event_shape) > 1:
-        return
-    candidate = SimpleNamespace(
-        spec=half.spec,
-        batch_shape=(),
-        event_shape=law.event_shape,
-        logpdf=lambda value: half.answer(value, parameters),
-    )
-    try:
-        mass = float(total_mass(candidate))
-    except Exception:
-        return
-    adds_up = "Its probabilities add up to" if support.discrete else "Its density integrates to"
-    if not np.isclose(mass, 1, atol=1e-6):
-        yield f"{adds_up} {mass:.3g} rather than 1, for {_words(parameters)}."
-    elif not already:
-        yield f"{adds_up} 1, so that it may be that of another law."
-
-
-def _words(parameters: Mapping[str, Array]) -> str:
-    return ", ".join(f"{name}={literal(np.round(v, 3))}" for name, v in parameters.items())

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaxit_reference.domains import Array, CategoryLogits, Domain, Interval, Real, Simplex
-from relaxit_reference.testing.probes import Answers, Half, Probe
+from relaxit_reference.testing.probes import Answers, CandidateError, Half, Probe
 
 SHARE = 0.5
 """A number tells where the faults are if at least this share of the right answers lies beyond."""
@@ -85,6 +85,7 @@ def _results(half: Half, answers: Answers, differs: list[NDArray[np.bool_]]) -> 
             f"{lost.sum():,} of the answers are NaN or infinite and must not be: on the way to "
             "them something overflows, or is 0 / 0."
         )
+        return
     different = found[numbers & ~np.isclose(found, right, 1e-6, 0)]
     ends, counts = np.unique(different, return_counts=True)
     ends = ends[counts > max(5, different.size / 5)]
@@ -112,7 +113,7 @@ def _clamped(half: Half, probe: Probe, answer: Array, flags: NDArray[np.bool_]) 
         try:
             after = half.truth(half.argument(moved), moved.parameters)
             then = half.answer(half.argument(moved), moved.parameters)
-        except Exception:
+        except (CandidateError, ValueError):
             continue
         responds = half.any_of_event(~np.isclose(before, after, 1e-9, 0))
         still = ~half.any_of_event((answer != then) | ~np.isfinite(answer))

@@ -13,8 +13,11 @@ from relaxit_reference.domains import Array, CategoryLogits, Interval, LogSimple
 from relaxit_reference.spec import Spec, load_spec
 from relaxit_reference.testing.conditioning import log_prob_tolerance, relax_tolerance
 from relaxit_reference.testing.draws import NOISE_RANGE, place_parameters
+from relaxit_reference.testing.messages import reproduction
 
 SAMPLES = 24
+
+BATCH = 3
 
 UNIT = (0.05, 0.95)
 
@@ -36,7 +39,7 @@ class Probe:
     - unit: noise and real parameters too lie in (0, 1), so that each is valid in place of another;
     - moderate: nothing is extreme, and the values are samples;
     - typical: the ranges that the specification states, with equal entries in one batch element;
-    - impossible: moderate, with categories that are never chosen;
+    - impossible: moderate, with categories that are never chosen, some of which the value has;
     - extreme: probabilities and values far beyond what is typical;
     - edge: values that floating point has pushed to an end of the support.
     """
@@ -60,6 +63,16 @@ def reference(spec: Spec, parameters: Mapping[str, Any]) -> Any:
     return spec.reference_class(**parameters, **spec.arguments)
 
 
+def has_chart(spec: Spec, event_shape: tuple[int, ...]) -> bool:
+    """Whether the support is a continuum with coordinates."""
+    support = spec.relax.support
+    try:
+        support.from_chart(np.zeros(support.chart_dim(event_shape)))
+    except NotImplementedError:
+        return False
+    return True
+
+
 def probes(spec: Spec, seed: int) -> list[Probe]:
     """Inputs of every region, for each way in which the parameters can be given."""
     random = np.random.default_rng(seed)
@@ -73,7 +86,7 @@ def probes(spec: Spec, seed: int) -> list[Probe]:
             # event dimension goes unnoticed; other numbers tell the dimensions apart.
             counts = (2, 3, 5) if spec.event_dim and region == "unit" else (3 + 2 * (place % 2),)
             for count in counts:
-                first = ((3,), (), (2, 1))[(place + count) % 3]
+                first = ((BATCH,), (), (2, 1))[(place + count) % 3]
                 probe = _probe(spec, region, names, count, first, random)
                 if len(probe.value):
                     found.append(probe)
@@ -90,13 +103,15 @@ def _probe(
 ) -> Probe:
     def draw_unit(shape: tuple[int, ...]) -> Array:
         drawn = random.random(shape)
-        if region == "typical" and len(shape) > 1:
-            drawn[0] = 0.5
-        if region == "impossible" and len(shape) > 1:
-            drawn = np.where(drawn < 0.3, 0.0, drawn)
+        if len(shape) > 1 and shape[0] == BATCH:  # entries of events
+            if region == "typical":
+                drawn[0] = 0.5
+            elif region == "impossible":
+                drawn[1, ..., 0] = 0
+                drawn[2, ..., 1:] = 0
         return drawn
 
-    shapes = {name: first if name == names[0] else (3,) for name in names}
+    shapes = {name: first if name == names[0] else (BATCH,) for name in names}
     ranges = {} if region in ("typical", "extreme") else _moderate(spec, region)
     parameters = place_parameters(spec, names, shapes, count, ranges, np.float64, draw_unit)
     if region == "extreme":
@@ -136,13 +151,25 @@ def _values(spec: Spec, region: str, law: Any, noise: Array, random: np.random.G
     if support.discrete:
         states = support.states(law.event_shape)
         return np.asarray(states[random.integers(len(states), size=(SAMPLES, *law.batch_shape))])
-    if region in ("moderate", "impossible"):
-        return np.asarray(law.relax(noise))
+    sampled = np.asarray(law.relax(noise))
+    if region == "moderate" or not has_chart(spec, law.event_shape):
+        return sampled
     shape = (SAMPLES, *law.batch_shape, support.chart_dim(law.event_shape))
+    if region == "impossible":
+        sampled[::2] = support.from_chart(random.normal(size=shape))[::2]
+        return sampled
     if region == "unit":
         return support.from_chart(random.normal(scale=2.0, size=shape))
     low, high = FAR if region == "extreme" else (-15.0, 15.0)
     return support.from_chart(random.uniform(low, high, size=shape))
+
+
+class CandidateError(Exception):
+    """An exception of the candidate, with a script that shows the truth."""
+
+    def __init__(self, message: str, reproduction: str) -> None:
+        super().__init__(message)
+        self.message, self.reproduction = message, reproduction
 
 
 @dataclass(frozen=True)
@@ -173,9 +200,21 @@ class Half:
         return probe.noise if self.name == "relax" else probe.value
 
     def answer(self, argument: Array, parameters: Parameters) -> Array:
-        """What the candidate returns; it is given copies."""
+        """What the candidate returns; it is given copies.
+
+        Raises:
+            CandidateError: the candidate raised, or returned what is no array of numbers.
+        """
         copies = {name: value.copy() for name, value in parameters.items()}
-        return np.array(self.function(argument.copy(), **copies), dtype=np.float64)
+        try:
+            return np.array(self.function(argument.copy(), **copies), dtype=np.float64)
+        except Exception as error:
+            shapes = {name: np.shape(x) for name, x in {**parameters, self.given: argument}.items()}
+            given = ", ".join(f"{name} of shape {shape}" for name, shape in shapes.items())
+            raise CandidateError(
+                f"It raised {type(error).__name__}: {error}\nIt was given {given}.",
+                reproduction(self.spec, parameters, self.call, argument[:1]),
+            ) from error
 
     def truth(
         self, argument: Array, parameters: Mapping[str, Any], spec: Spec | None = None
@@ -203,9 +242,10 @@ class Half:
 
     def _relax_tolerance(self, probe: Probe) -> Array:
         tolerance = relax_tolerance(self.spec, probe.parameters, probe.noise, np.float64)
-        # A logarithm is as precise as the number whose logarithm it is.
-        log_space = isinstance(self.spec.relax.support, LogSimplex)
-        return tolerance + 16 * np.finfo(np.float64).eps * log_space
+        if isinstance(self.spec.relax.support, LogSimplex):
+            # An event is as precise as its worst entry: what normalises it is taken off them all.
+            return np.asarray(tolerance.max(axis=-1, keepdims=True))
+        return tolerance
 
     def _hardened_from_elsewhere(
         self, answer: Array, truth: Array, tolerance: Array, probe: Probe

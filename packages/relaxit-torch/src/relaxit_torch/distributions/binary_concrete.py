@@ -10,7 +10,7 @@ from torch.nn.functional import logsigmoid
 from relaxit_torch import constraints, noise
 from relaxit_torch.families import BernoulliFamily
 from relaxit_torch.parameters import Parameter, check, exactly_one_of
-from relaxit_torch.special import below_one, log, log_interior, logit
+from relaxit_torch.special import below_one, log, log_interior
 
 
 class BinaryConcrete(BernoulliFamily):
@@ -98,11 +98,11 @@ class BinaryConcrete(BernoulliFamily):
             raise NotImplementedError("BinaryConcrete(hard=True) has no cdf: use discrete")
         if self._validate_args:
             check("value", value, self.support)
-        return torch.sigmoid(self.temperature * logit(value) - self.logits)
+        return torch.sigmoid(self.temperature * torch.logit(value) - self.logits)
 
     def icdf(self, value: Tensor) -> Tensor:
         if self.hard:
             raise NotImplementedError("BinaryConcrete(hard=True) has no icdf: use discrete")
         if self._validate_args:
             check("value", value, constraints.unit_interval)
-        return torch.sigmoid((self.logits + logit(value)) / self.temperature)
+        return torch.sigmoid((self.logits + torch.logit(value)) / self.temperature)

@@ -9,7 +9,7 @@ from torch.nn.functional import logsigmoid
 from relaxit_torch import constraints, noise
 from relaxit_torch.families import BernoulliFamily
 from relaxit_torch.parameters import Parameter, check, exactly_one_of
-from relaxit_torch.special import log, logit
+from relaxit_torch.special import log
 
 
 class LogitBinaryConcrete(BernoulliFamily):
@@ -100,4 +100,4 @@ class LogitBinaryConcrete(BernoulliFamily):
     def icdf(self, value: Tensor) -> Tensor:
         if self._validate_args:
             check("value", value, constraints.unit_interval)
-        return (self.logits + logit(value)) / self.temperature
+        return (self.logits + torch.logit(value)) / self.temperature

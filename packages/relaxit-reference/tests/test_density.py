@@ -1,0 +1,98 @@
+"""The reference itself: densities of mass one, consistent with the map, the moments and the laws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from relaxit_reference import Spec, load_specs
+from relaxit_reference.spec import Law
+from relaxit_reference.testing import statistics, strategies
+from relaxit_reference.testing.gradients import surrogate_pullback
+from relaxit_reference.testing.laws import CHECKS, check_law
+
+LAWS = [
+    pytest.param(variant, law, id=f"{variant}: {law}")
+    for spec in load_specs()
+    for variant in spec.with_variants()
+    for law in variant.laws
+]
+
+
+def draw(spec: Spec, seed: int, **options):
+    ranges = spec.density.quadrature or {"logits": (-3.0, 3.0)}
+    random = np.random.default_rng(seed)
+    parameters = strategies.random_parameters(spec, random, ranges=ranges, **options)
+    return spec.reference_class(**parameters, **spec.arguments)
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["probs", "logits"])
+def test_the_density_integrates_to_one(spec: Spec, which: int) -> None:
+    law = draw(spec, 41, names=spec.parameterisations()[which], batch_shape=(3,))
+    # The trapezoidal rule is exact to 1e-10 on these ranges; the requirement is 1e-8.
+    np.testing.assert_allclose(statistics.total_mass(law), 1, rtol=0, atol=1e-8)
+
+
+def test_the_density_from_the_noise_is_that_of_the_value(spec: Spec) -> None:
+    law = draw(spec, 42, batch_shape=(4,))
+    noise = law.noise(100, random_state=43)
+    # Values within 20 logits of the middle: the rounding of 1 - c costs 16 of these digits at most
+    # for the one-dimensional support, e^-20 of them are lost here.
+    np.testing.assert_allclose(
+        law.logpdf(law.relax(noise)), law.logpdf_from_noise(noise), rtol=1e-6, atol=1e-6
+    )
+
+
+def test_samples_follow_the_density(spec: Spec) -> None:
+    law = draw(spec, 44)
+    sample = law.rvs(20_000, random_state=45)
+    assert statistics.law_against_density(sample, law) > statistics.ALARM_RATE
+
+
+def test_the_cdf_is_that_of_the_samples_and_inverts_the_quantiles(spec: Spec) -> None:
+    if "cdf" not in spec.closed_forms:
+        pytest.skip(f"{spec.name}.toml lists no closed form of the cdf")
+    law = draw(spec, 46)
+    sample = law.rvs(20_000, random_state=47)
+    assert statistics.kolmogorov_smirnov(sample, law.cdf) > statistics.ALARM_RATE
+    levels = np.linspace(0.01, 0.99, 50)
+    # Logits of at most 5, times temperatures of at most 5.
+    np.testing.assert_allclose(law.cdf(law.ppf(levels)), levels, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("moment", "of_log_density"),
+    [("mean", lambda x, log_p: x), ("entropy", lambda x, log_p: -log_p)],
+    ids=["mean", "entropy"],
+)
+def test_moments_are_integrals_of_the_density(spec: Spec, moment: str, of_log_density) -> None:
+    if moment not in spec.closed_forms:
+        pytest.skip(f"{spec.name}.toml lists no closed form of the {moment}")
+    law = draw(spec, 48)
+    x = law.rvs(100_000, random_state=49)
+    values = of_log_density(x, law.logpdf(x))
+    deviation = values.std(0) / np.sqrt(len(values))
+    # A normal deviate exceeds 5.5 with probability 4e-8.
+    assert np.all(np.abs(values.mean(0) - getattr(law, moment)()) <= 5.5 * deviation)
+
+
+def test_the_variance_is_that_of_samples(spec: Spec) -> None:
+    if "variance" not in spec.closed_forms:
+        pytest.skip(f"{spec.name}.toml lists no closed form of the variance")
+    law = draw(spec, 50)
+    squares = (law.rvs(100_000, random_state=51) - law.mean()) ** 2
+    deviation = squares.std(0) / np.sqrt(len(squares))
+    assert np.all(np.abs(squares.mean(0) - law.var()) <= 5.5 * deviation)
+
+
+@pytest.mark.equivalence
+@pytest.mark.parametrize(("of", "law"), LAWS)
+def test_the_law_holds(of: Spec, law: Law) -> None:
+    def pullback(parameters, noise, cotangent, name):
+        return surrogate_pullback(of, parameters, noise, cotangent, name)
+
+    check_law(law, of, lambda parameters: of.reference_class(**parameters, **of.arguments), pullback)
+
+
+def test_every_kind_of_law_is_held_by_some_specification() -> None:
+    assert {law.kind for _, law in (parameter.values for parameter in LAWS)} == set(CHECKS)

@@ -1,0 +1,264 @@
+"""The loader of the specifications: what it reads, and what it says of a file that is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import relaxit_reference
+from relaxit_reference import Spec, SpecError, domains, load_spec, load_specs
+from relaxit_reference.spec import CLOSED_FORMS, SPECS, Law, Variant, read_spec
+
+FOLDER = Path(__file__).parents[3] / "specs"
+ORIGINAL = (SPECS / "gumbel_softmax.toml").read_text(encoding="utf-8")
+
+
+def test_every_file_is_loaded() -> None:
+    stems = sorted(path.stem for path in FOLDER.glob("*.toml"))
+    assert [spec.name for spec in load_specs()] == stems
+    assert stems
+
+
+def test_the_package_carries_the_files_of_the_repository() -> None:
+    for path in FOLDER.glob("*.toml"):
+        assert (SPECS / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_specification_is_read_once() -> None:
+    assert load_spec("gumbel_softmax") is load_spec("gumbel_softmax")
+
+
+def test_typical_values_lie_in_the_domain(spec: Spec) -> None:
+    for parameter in spec.parameters.values():
+        assert parameter.typical is not None
+        low, high = parameter.typical
+        assert low < high
+        for share in (np.zeros(3), np.full(3, 0.5), np.ones(3), np.array([0.0, 0.5, 1.0])):
+            assert np.all(parameter.domain.contains(parameter.domain.place(share, (low, high))))
+
+
+def test_a_density_says_atoms_exactly_if_it_is_mixed(spec: Spec) -> None:
+    assert bool(spec.density.atoms) == (spec.density.kind == "mixed")
+    assert (spec.density.kind == "mass") == spec.relax.support.discrete
+
+
+def test_a_variant_has_the_arguments_and_tables_that_it_states() -> None:
+    soft, hard = load_spec("gumbel_softmax").with_variants()
+    assert (str(soft), str(hard)) == ("GumbelSoftmax", "GumbelSoftmax(hard=True)")
+    assert hard.arguments == {"hard": True}
+    assert hard.relax.gradient == "straight_through"
+    assert hard.relax.support == domains.OneHot()
+    assert hard.noise == soft.noise
+    assert hard.parameters == soft.parameters
+    assert hard.closed_forms != soft.closed_forms
+
+
+def test_parameterisations_take_one_of_each_exclusive_group() -> None:
+    spec = load_spec("gumbel_softmax")
+    assert spec.parameterisations() == [("temperature", "probs"), ("temperature", "logits")]
+
+
+# Files that are wrong: each change of a real one, and what the error must name.
+
+WRONG = {
+    "not TOML": ("name = ", "name = = ", "not TOML"),
+    "a misspelt key": ("event_dim = ", "event_dims = ", "unknown key 'event_dims'"),
+    "a misspelt key in a table": (
+        'gradient = "pathwise"',
+        'gradients = "pathwise"',
+        "relax: unknown key 'gradients'",
+    ),
+    "a misspelt key in a parameter": (
+        "meaning = ",
+        "meanings = ",
+        "parameters: temperature: unknown key 'meanings'",
+    ),
+    "a misspelt key in a variant": (
+        "relax.gradient = ",
+        "relax.gradients = ",
+        "variants: relax.gradients: unknown key",
+    ),
+    "a missing key": ("event_dim = 1\n", "", "missing key 'event_dim'"),
+    "a missing table": (
+        re.search(r"\[noise\].*?(?=\[relax\])", ORIGINAL, re.DOTALL).group(),
+        "",
+        "missing key 'noise'",
+    ),
+    "a missing key in a table": ('law = "gumbel"\n', "", "noise: missing key 'law'"),
+    "a string for a number": ("event_dim = 1", 'event_dim = "1"', "event_dim: must be of type int"),
+    "a boolean for a number": (
+        "event_dim = 1",
+        "event_dim = true",
+        "event_dim: must be of type int",
+    ),
+    "a number for a string": (
+        'title = "Gumbel-Softmax"',
+        "title = 3",
+        "title: must be of type str",
+    ),
+    "a string for a table": (
+        'classes = { reference = "GumbelSoftmax", torch = "GumbelSoftmax" }',
+        'classes = "GumbelSoftmax"',
+        "classes: must be a table",
+    ),
+    "three ends of a range": (
+        "typical = [0.01, 10.0]",
+        "typical = [0.01, 1.0, 10.0]",
+        "typical: must have 2 entries",
+    ),
+    "a word that is no option": (
+        'kind = "relaxation"',
+        'kind = "relaxed"',
+        "kind: must be one of relaxation, discrete, map, but got 'relaxed'",
+    ),
+    "an unknown law of noise": ('law = "gumbel"', 'law = "cauchy"', "law: must be one of uniform"),
+    "an unknown domain": (
+        '{ kind = "simplex" }',
+        '{ kind = "simplices" }',
+        "domain: kind must be one of real,",
+    ),
+    "a domain with a key that it does not have": (
+        '{ kind = "positive" }',
+        '{ kind = "positive", low = 0.0 }',
+        "domain: a domain of kind 'positive' does not take these keys",
+    ),
+    "a domain without a key that it needs": (
+        '{ kind = "positive" }',
+        '{ kind = "interval", low = 0.0 }',
+        "domain: a domain of kind 'interval' does not take these keys",
+    ),
+    "a domain that is no table": (
+        'domain = { kind = "positive" }',
+        'domain = "positive"',
+        "domain: must be a table",
+    ),
+    "another name than that of the file": (
+        'name = "gumbel_softmax"',
+        'name = "gumbel"',
+        "name: must be 'gumbel_softmax', but got 'gumbel'",
+    ),
+    "a class that does not exist": (
+        'reference = "GumbelSoftmax"',
+        'reference = "GumbleSoftmax"',
+        "classes.reference: relaxit_reference has no class 'GumbleSoftmax'",
+    ),
+    "a name that is no class of a distribution": (
+        'reference = "GumbelSoftmax"',
+        'reference = "load_spec"',
+        "classes.reference",
+    ),
+    "a parameter that the class does not have": (
+        "[parameters.temperature]",
+        "[parameters.tau]",
+        "parameters.tau: GumbelSoftmax has no parameter 'tau'",
+    ),
+    "a group of a parameter that is not there": (
+        'exclusive = [["probs", "logits"]]',
+        'exclusive = [["probs", "odds"]]',
+        "exclusive: no parameter is called 'odds'",
+    ),
+    "an unknown closed form": (
+        "closed_forms = []",
+        'closed_forms = ["median"]',
+        "closed_forms: unknown closed form 'median'",
+    ),
+    "an unknown closed form of a variant": (
+        'closed_forms = ["mean", "variance", "entropy"]',
+        'closed_forms = ["mean", "spread"]',
+        "closed_forms: unknown closed form 'spread'",
+    ),
+    "a law of a parameter that is not there": (
+        'parameter = "temperature"\nto = "zero"',
+        'parameter = "tau"\nto = "zero"',
+        "laws: parameter: no parameter is called 'tau'",
+    ),
+    "a range of quadrature of a parameter that is not there": (
+        "quadrature = { temperature",
+        "quadrature = { temprature",
+        "density.quadrature: no parameter is called 'temprature'",
+    ),
+    "an argument that the class does not have": (
+        "arguments = { hard = true }",
+        "arguments = { harder = true }",
+        "variants: GumbelSoftmax has no argument 'harder'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "words"), WRONG.values(), ids=WRONG)
+def test_an_error_names_the_file_and_the_key(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    assert old in ORIGINAL
+    path = tmp_path / "gumbel_softmax.toml"
+    path.write_text(ORIGINAL.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(SpecError) as error:
+        read_spec(path)
+    assert str(error.value).startswith("gumbel_softmax.toml: ")
+    assert words in str(error.value)
+
+
+def test_the_original_of_the_wrong_files_is_right(tmp_path: Path) -> None:
+    path = tmp_path / "gumbel_softmax.toml"
+    path.write_text(ORIGINAL, encoding="utf-8")
+    assert read_spec(path) == load_spec("gumbel_softmax")
+
+
+def test_a_name_without_a_file_is_an_error_that_lists_the_names() -> None:
+    with pytest.raises(SpecError, match=r"gumbel\.toml: no such specification; .*gumbel_softmax"):
+        load_spec("gumbel")
+
+
+def test_no_specification_at_all_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relaxit_reference.spec.SPECS", tmp_path)
+    with pytest.raises(SpecError, match="no specification in"):
+        load_specs()
+
+
+# The format is described for people in specs/README.md.
+
+
+def keys(kind: Any) -> Iterator[str]:
+    """The keys of a table, and of the tables in it."""
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if not field.metadata.get("derived"):
+            yield field.name
+            for part in (hints[field.name], *typing.get_args(hints[field.name])):
+                if dataclasses.is_dataclass(part) and not issubclass(part, domains.Domain):
+                    yield from keys(part)
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("key", sorted({*keys(Spec), *keys(Variant), *keys(Law)}))
+def test_the_page_of_the_format_explains_every_key(key: str, page: str) -> None:
+    assert f"`{key}`" in page
+
+
+@pytest.mark.parametrize("kind", domains.KINDS)
+def test_the_page_of_the_format_lists_every_domain(kind: str, page: str) -> None:
+    assert f'`"{kind}"`' in page
+    for field in dataclasses.fields(domains.KINDS[kind]):
+        assert f"`{field.name}`" in page
+
+
+@pytest.mark.parametrize("form", CLOSED_FORMS)
+def test_the_page_of_the_format_lists_every_closed_form(form: str, page: str) -> None:
+    assert f"`{form}`" in page
+
+
+def test_the_reference_exports_every_class_that_is_named(spec: Spec) -> None:
+    assert spec.reference_class is getattr(relaxit_reference, spec.classes.reference)

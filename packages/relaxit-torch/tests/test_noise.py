@@ -1,0 +1,100 @@
+"""Noise: the pure maps from integers at their extremes, and the laws."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from relaxit_torch import noise
+
+WIDTHS = {torch.float32: torch.int32, torch.float64: torch.int64}
+MAPS = [noise.uniform_from_integer, noise.gumbel_from_integer, noise.logistic_from_integer]
+LAWS = {
+    noise.uniform: stats.uniform.cdf,
+    noise.gumbel: stats.gumbel_r.cdf,
+    noise.logistic: stats.logistic.cdf,
+    noise.normal: stats.norm.cdf,
+}
+
+
+def extremes(width: torch.dtype) -> torch.Tensor:
+    limits = torch.iinfo(width)
+    return torch.tensor([limits.min, limits.min + 1, -1, 0, 1, limits.max - 1, limits.max], dtype=width)
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=str)
+@pytest.mark.parametrize("law", MAPS, ids=lambda law: law.__name__)
+def test_every_integer_gives_a_finite_number(law, width: torch.dtype) -> None:
+    assert torch.isfinite(law(extremes(width))).all()
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=str)
+def test_the_uniform_is_never_0_or_1(width: torch.dtype) -> None:
+    drawn = noise.uniform_from_integer(extremes(width))
+    assert ((drawn > 0) & (drawn < 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("width", "largest"), [(torch.int32, 32 * math.log(2)), (torch.int64, 64 * math.log(2))], ids=str
+)
+def test_the_upper_gumbel_tail_reaches_as_far_as_the_integer(
+    width: torch.dtype, largest: float
+) -> None:
+    # Half a step of 2^-31 (2^-63) is the smallest U, and -log(-log(1 - U)) = -log U there.
+    drawn = noise.gumbel_from_integer(extremes(width)).max()
+    assert drawn.item() == pytest.approx(largest, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("width", "largest"), [(torch.int32, 33 * math.log(2)), (torch.int64, 65 * math.log(2))], ids=str
+)
+def test_both_logistic_tails_reach_as_far_as_the_integer(
+    width: torch.dtype, largest: float
+) -> None:
+    drawn = noise.logistic_from_integer(extremes(width))
+    assert drawn.max().item() == pytest.approx(largest, rel=1e-6)
+    assert drawn.min().item() == pytest.approx(-largest, rel=1e-6)
+
+
+def test_gumbel_noise_resolves_the_smallest_exponentials() -> None:
+    # exp(-g) is Exponential(1): near 0 as uniform as the integers are, in steps of 2^-31.
+    steps = torch.arange(200, 210, dtype=torch.int32)
+    smallest = torch.exp(-noise.gumbel_from_integer(steps).double())
+    expected = (steps.double() + 0.5) * 2.0**-31
+    # The logarithm is about 16, and float32 keeps it to 2^-20.
+    torch.testing.assert_close(smallest, expected, rtol=2.0**-19, atol=0.0)
+
+
+@pytest.mark.parametrize("dtype", WIDTHS, ids=str)
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_the_law_of_the_noise(law, dtype: torch.dtype, device: str) -> None:
+    torch.manual_seed(51)
+    drawn = law(torch.Size([100_000]), dtype=dtype, device=torch.device(device))
+    assert drawn.dtype == dtype
+    # Fixed seed; a correct law alarms with probability 1e-6.
+    assert stats.kstest(drawn.double().cpu().numpy(), LAWS[law]).pvalue > 1e-6
+
+
+def test_the_largest_of_many_gumbels_do_not_tie_and_keep_their_law(device: str) -> None:
+    # The maximum of K Gumbel variables is Gumbel shifted by log K; a tail cut at 16.6 shows here.
+    torch.manual_seed(52)
+    drawn = noise.gumbel(
+        torch.Size([2_000, 20_000]), dtype=torch.float32, device=torch.device(device)
+    )
+    top = drawn.topk(2, dim=-1).values
+    # Neighbours of float32 near 10 are 1e-6 apart and the spacing of the two largest is
+    # Exponential(1): a tie has probability 1e-6 in each row, 0.002 in all; the seed is fixed.
+    assert (top[:, 0] > top[:, 1]).all()
+    maxima = top[:, 0].double().cpu().numpy() - np.log(drawn.shape[-1])
+    assert stats.kstest(maxima, stats.gumbel_r.cdf).pvalue > 1e-6
+
+
+def test_float16_noise_is_finite(device: str) -> None:
+    for law in LAWS:
+        drawn = law(torch.Size([10_000]), dtype=torch.float16, device=torch.device(device))
+        assert drawn.dtype == torch.float16
+        assert torch.isfinite(drawn).all()
