@@ -1,4 +1,4 @@
-"""The reference itself: densities of mass one, consistent with the map, the moments and the laws."""
+"""The reference itself: densities of mass one that agree with map, moments and laws."""
 
 from __future__ import annotations
 
@@ -91,7 +91,9 @@ def test_the_law_holds(of: Spec, law: Law) -> None:
     def pullback(parameters, noise, cotangent, name):
         return surrogate_pullback(of, parameters, noise, cotangent, name)
 
-    check_law(law, of, lambda parameters: of.reference_class(**parameters, **of.arguments), pullback)
+    check_law(
+        law, of, lambda parameters: of.reference_class(**parameters, **of.arguments), pullback
+    )
 
 
 def test_every_kind_of_law_is_held_by_some_specification() -> None:

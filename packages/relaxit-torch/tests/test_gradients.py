@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,8 +17,6 @@ from relaxit_reference.testing.messages import reproduction
 # Coordinates within which central differences of step 1e-4 resolve the maps: at temperature 0.1 the
 # score moves by 1e-3.
 RANGES = {"temperature": (0.1, 10.0), "logits": (-5.0, 5.0), "probs": (0.01, 0.99)}
-
-
 
 
 def compare(name, numeric_and_error, output, leaf, along, script) -> None:
@@ -84,3 +83,19 @@ def test_the_gradient_of_log_prob(data, spec: Spec, build_law) -> None:
     names = [n for n in parameters if n != "temperature" or not spec.relax.support.discrete]
     names += [] if spec.relax.support.discrete else ["argument"]
     directional(data, spec, law, parameters, value, "log_prob", names)
+
+
+def test_the_score_of_a_discrete_value_is_linear_in_it(spec: Spec, build_law) -> None:
+    if not spec.relax.support.discrete:
+        pytest.skip(f"values of {spec} are not discrete")
+    parameters = strategies.random_parameters(
+        spec, np.random.default_rng(61), batch_shape=(50,), ranges=RANGES
+    )
+    law = build_law(spec, parameters)
+    first, second = law.rvs((), 62), law.rvs((), 63)
+    value = law.tensor(first).requires_grad_()
+    (gradient,) = torch.autograd.grad(law.distribution.log_prob(value).sum(), value)
+    along = (gradient.cpu().numpy() * (second - first)).reshape(50, -1).sum(-1)
+    np.testing.assert_allclose(
+        along, law.logpdf(second) - law.logpdf(first), rtol=1e-12, atol=1e-12
+    )

@@ -47,7 +47,9 @@ def test_the_hardened_law_is_the_discrete_one_at_temperature(
     law = build_law(spec, parameters, "float32")
     hardened = law.harden(law.rvs(20_000, 22))
     states = np.unique(hardened, axis=0)
-    counts = np.array([np.sum(np.all((hardened == s).reshape(len(hardened), -1), 1)) for s in states])
+    counts = np.array(
+        [np.sum(np.all((hardened == s).reshape(len(hardened), -1), 1)) for s in states]
+    )
     pmf = spec.reference_class(**parameters, **spec.arguments).discrete_pmf(states)
     unseen = max(0.0, 1 - pmf.sum())
     assert chi_square(np.append(counts, 0), np.append(pmf, unseen)) > ALARM_RATE

@@ -100,7 +100,11 @@ def test_rsample_and_log_prob_scores_the_sample_from_its_own_noise(spec: Spec, b
 def test_the_density_integrates_to_one(spec: Spec, which: int, build_law) -> None:
     names = spec.parameterisations()[which]
     parameters = strategies.random_parameters(
-        spec, np.random.default_rng(7), names=names, batch_shape=(3,), ranges=spec.density.quadrature
+        spec,
+        np.random.default_rng(7),
+        names=names,
+        batch_shape=(3,),
+        ranges=spec.density.quadrature,
     )
     # The trapezoidal rule is exact to 1e-10 on these ranges; the requirement is 1e-8.
     np.testing.assert_allclose(total_mass(build_law(spec, parameters)), 1, rtol=0, atol=1e-8)

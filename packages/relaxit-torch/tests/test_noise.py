@@ -23,7 +23,9 @@ LAWS = {
 
 def extremes(width: torch.dtype) -> torch.Tensor:
     limits = torch.iinfo(width)
-    return torch.tensor([limits.min, limits.min + 1, -1, 0, 1, limits.max - 1, limits.max], dtype=width)
+    return torch.tensor(
+        [limits.min, limits.min + 1, -1, 0, 1, limits.max - 1, limits.max], dtype=width
+    )
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=str)
@@ -39,7 +41,9 @@ def test_the_uniform_is_never_0_or_1(width: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "largest"), [(torch.int32, 32 * math.log(2)), (torch.int64, 64 * math.log(2))], ids=str
+    ("width", "largest"),
+    [(torch.int32, 32 * math.log(2)), (torch.int64, 64 * math.log(2))],
+    ids=str,
 )
 def test_the_upper_gumbel_tail_reaches_as_far_as_the_integer(
     width: torch.dtype, largest: float
@@ -50,7 +54,9 @@ def test_the_upper_gumbel_tail_reaches_as_far_as_the_integer(
 
 
 @pytest.mark.parametrize(
-    ("width", "largest"), [(torch.int32, 33 * math.log(2)), (torch.int64, 65 * math.log(2))], ids=str
+    ("width", "largest"),
+    [(torch.int32, 33 * math.log(2)), (torch.int64, 65 * math.log(2))],
+    ids=str,
 )
 def test_both_logistic_tails_reach_as_far_as_the_integer(
     width: torch.dtype, largest: float

@@ -42,7 +42,9 @@ def test_harden_equals_the_reference(spec: Spec, build_law) -> None:
     value = law.surrogate(law.noise(100, random_state=1))
     assert np.array_equal(build_law(spec, parameters).harden(value), law.harden(value))
     hardened = law.harden(value)
-    assert np.array_equal(build_law(spec, parameters).discrete_pmf(hardened) > 0, np.full((100, 4), True))
+    assert np.array_equal(
+        build_law(spec, parameters).discrete_pmf(hardened) > 0, np.full((100, 4), True)
+    )
     np.testing.assert_allclose(
         build_law(spec, parameters).discrete_pmf(hardened),
         law.discrete_pmf(hardened),

@@ -40,7 +40,9 @@ def test_the_gradient_of_log_interior_is_that_of_log_or_zero_but_never_infinite(
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_log_softmax_keeps_the_logarithm_of_what_is_nearly_certain(dtype: torch.dtype) -> None:
-    scores = torch.tensor([[0.0, -40.0, -60.0], [3.0, 3.0, 3.0], [5.0, -math.inf, 4.0]], dtype=dtype)
+    scores = torch.tensor(
+        [[0.0, -40.0, -60.0], [3.0, 3.0, 3.0], [5.0, -math.inf, 4.0]], dtype=dtype
+    )
     wide = scores.double().numpy()
     with np.errstate(invalid="ignore"):
         expected = -scipy.special.logsumexp(wide[:, None, :] - wide[:, :, None], axis=-1)

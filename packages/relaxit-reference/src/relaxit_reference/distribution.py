@@ -5,14 +5,14 @@ Written for reading, in float64: no speed, no numerical trick that the torch sid
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
 from scipy.special import expit, logit, softmax
 
-from relaxit_reference.domains import Array
+from relaxit_reference.domains import Array, Numeric
 from relaxit_reference.spec import Spec, load_spec
 
 Size = int | tuple[int, ...] | None
@@ -85,36 +85,37 @@ class ReferenceDistribution:
         """Draws base noise of shape `(*size, *batch_shape, *noise_shape)`."""
         random = np.random.default_rng(random_state)
         sample = () if size is None else tuple(np.atleast_1d(size))
-        draw = {
+        laws: dict[str, Callable[..., Array]] = {
             "uniform": random.uniform,
             "normal": random.normal,
             "gumbel": random.gumbel,
             "logistic": random.logistic,
-        }[self.spec.noise.law]
-        return np.asarray(draw(size=(*sample, *self.batch_shape, *self.noise_shape)))
+        }
+        shape = (*sample, *self.batch_shape, *self.noise_shape)
+        return np.asarray(laws[self.spec.noise.law](size=shape))
 
     def rvs(self, size: Size = None, random_state: RandomState = None) -> Array:
         """Draws values of shape `(*size, *batch_shape, *event_shape)`."""
         return self.relax(self.noise(size, random_state))
 
-    def relax(self, noise: ArrayLike) -> Array:
+    def relax(self, noise: Numeric) -> Array:
         """The value of `noise`."""
         soft = self.surrogate(noise)
         return self.harden(soft) if getattr(self, "hard", False) else soft
 
-    def surrogate(self, noise: ArrayLike) -> Array:
+    def surrogate(self, noise: Numeric) -> Array:
         """The function whose derivative the backward pass is; `relax` itself unless `hard`."""
         raise NotImplementedError
 
-    def harden(self, x: ArrayLike) -> Array:
+    def harden(self, x: Numeric) -> Array:
         """The discrete value of a relaxed one."""
         raise NotImplementedError
 
-    def discrete_pmf(self, x: ArrayLike) -> Array:
+    def discrete_pmf(self, x: Numeric) -> Array:
         """The probability of a discrete value."""
         raise NotImplementedError
 
-    def logpdf(self, x: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
+    def logpdf(self, x: Numeric, dtype: DTypeLike = np.float64) -> Array:
         """The log density in the base measure of the specification; -inf outside the support.
 
         A coordinate at the edge of an open support, which only rounding can have brought there,
@@ -122,15 +123,15 @@ class ReferenceDistribution:
         """
         raise NotImplementedError
 
-    def logpdf_from_noise(self, noise: ArrayLike) -> Array:
+    def logpdf_from_noise(self, noise: Numeric) -> Array:
         """`logpdf(relax(noise))` where that value cannot be told from the edge of the support."""
         return self.logpdf(self.relax(noise))
 
-    def cdf(self, x: ArrayLike) -> Array:
+    def cdf(self, x: Numeric) -> Array:
         """The cumulative distribution function, where it is closed form."""
         raise NotImplementedError
 
-    def ppf(self, q: ArrayLike) -> Array:
+    def ppf(self, q: Numeric) -> Array:
         """The inverse of `cdf`."""
         raise NotImplementedError
 
@@ -158,8 +159,8 @@ class ReferenceDistribution:
 class BernoulliParameters:
     """`probs` and `logits` of Bernoulli variables, each from the other."""
 
-    probs: Any
-    logits: Any
+    probs: Numeric
+    logits: Numeric
 
     @property
     def pi(self) -> Array:
@@ -171,12 +172,15 @@ class BernoulliParameters:
         """`logit(pi)`."""
         return np.asarray(logit(self.probs) if self.logits is None else self.logits)
 
+    def discrete_pmf(self, x: Numeric) -> Array:
+        return np.where(np.asarray(x) == 1, self.pi, expit(-self.log_odds))
+
 
 class CategoricalParameters:
     """`probs` and `logits` of categories, each from the other."""
 
-    probs: Any
-    logits: Any
+    probs: Numeric
+    logits: Numeric
 
     @property
     def pi(self) -> Array:
@@ -186,7 +190,11 @@ class CategoricalParameters:
     @property
     def log_pi(self) -> Array:
         """The logarithms of the probabilities, up to a constant in each row."""
-        if self.logits is not None:
-            return np.asarray(self.logits)
         with np.errstate(divide="ignore"):
-            return np.asarray(np.log(self.probs))
+            return np.asarray(np.log(self.probs) if self.logits is None else self.logits)
+
+    def harden(self, x: Numeric) -> Array:
+        return np.asarray(np.eye(np.shape(x)[-1])[np.argmax(x, axis=-1)])
+
+    def discrete_pmf(self, x: Numeric) -> Array:
+        return np.asarray(np.sum(self.pi * x, axis=-1))

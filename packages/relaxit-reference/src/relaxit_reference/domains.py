@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import DTypeLike, NDArray
 from scipy.special import expit, log_expit, log_softmax, logit, logsumexp
 
 Array = NDArray[np.float64]
 
+Numeric: TypeAlias = Any
+"""A number, a sequence of them or an array: NumPy's own `ArrayLike` has no arithmetic."""
+
 SUM_TOLERANCE = 1e-6
-"""How far the sum of a point of the simplex may be from 1: points given in single precision count."""
+"""How far the sum of a point of the simplex may be from 1: single precision is enough."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Domain:
     event_dim: ClassVar[int] = 0
     discrete: ClassVar[bool] = False
 
-    def contains(self, value: ArrayLike) -> NDArray[np.bool_]:
+    def contains(self, value: Numeric) -> NDArray[np.bool_]:
         """Whether each event of `value` lies in the domain; NaN never does."""
         raise NotImplementedError
 
@@ -72,8 +75,8 @@ class Domain:
 class Real(Domain):
     """Finite real numbers."""
 
-    def contains(self, value: ArrayLike) -> NDArray[np.bool_]:
-        return np.isfinite(value)
+    def contains(self, value: Numeric) -> NDArray[np.bool_]:
+        return np.asarray(np.isfinite(value))
 
     def describe(self) -> str:
         return "finite"
@@ -102,8 +105,8 @@ class Real(Domain):
 class Positive(Domain):
     """Positive finite numbers."""
 
-    def contains(self, value: ArrayLike) -> NDArray[np.bool_]:
-        return np.isfinite(value) & (np.asarray(value) > 0)
+    def contains(self, value: Numeric) -> NDArray[np.bool_]:
+        return np.asarray(np.isfinite(value) & (np.asarray(value) > 0))
 
     def describe(self) -> str:
         return "positive and finite"
@@ -135,7 +138,7 @@ class Interval(Domain):
     high: float
     closed: tuple[bool, bool] = (True, True)
 
-    def contains(self, value: ArrayLike) -> NDArray[np.bool_]:
+    def contains(self, value: Numeric) -> NDArray[np.bool_]:
         x = np.asarray(value)
         above = x >= self.low if self.closed[0] else x > self.low
         below = x <= self.high if self.closed[1] else x < self.high
@@ -153,7 +156,7 @@ class Interval(Domain):
 
     def log_jacobian(self, coordinates: Array) -> Array:
         t = coordinates[..., 0]
-        return np.log(self.high - self.low) + log_expit(t) + log_expit(-t)
+        return np.asarray(np.log(self.high - self.low) + log_expit(t) + log_expit(-t))
 
     def place(self, unit: Array, typical: tuple[float, float]) -> Array:
         ends = self.to_chart(np.asarray(typical))[:, 0]
@@ -173,9 +176,11 @@ class Simplex(Domain):
 
     event_dim: ClassVar[int] = 1
 
-    def contains(self, value: ArrayLike) -> NDArray[np.bool_]:
+    def contains(self, value: Numeric) -> NDArray[np.bool_]:
         x = np.asarray(value)
-        return np.all(x >= 0, axis=-1) & (np.abs(np.sum(x, axis=-1) - 1) <= SUM_TOLERANCE)
+        return np.asarray(
+            np.all(x >= 0, axis=-1) & (np.abs(np.sum(x, axis=-1) - 1) <= SUM_TOLERANCE)
+        )
 
     def describe(self) -> str:
         return "non-negative with a sum of 1"
@@ -187,7 +192,7 @@ class Simplex(Domain):
         return np.log(value[..., :-1]) - np.log(value[..., -1:])
 
     def log_jacobian(self, coordinates: Array) -> Array:
-        return LogSimplex().from_chart(coordinates).sum(-1)
+        return np.asarray(LogSimplex().from_chart(coordinates).sum(-1))
 
     def chart_dim(self, event_shape: tuple[int, ...]) -> int:
         return event_shape[-1] - 1
@@ -195,7 +200,9 @@ class Simplex(Domain):
     def place(self, unit: Array, typical: tuple[float, float]) -> Array:
         weights = Real().place(unit, typical)
         total = np.sum(weights, axis=-1, keepdims=True)
-        return np.where(total > 0, weights, 1.0) / np.where(total > 0, total, unit.shape[-1])
+        return np.asarray(
+            np.where(total > 0, weights, 1.0) / np.where(total > 0, total, unit.shape[-1])
+        )
 
     def end_points(self) -> list[Any]:
         return [[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]]
@@ -210,9 +217,11 @@ class LogSimplex(Domain):
 
     event_dim: ClassVar[int] = 1
 
-    def contains(self, value: ArrayLike) -> NDArray[np.bool_]:
+    def contains(self, value: Numeric) -> NDArray[np.bool_]:
         x = np.asarray(value)
-        return np.all(x < np.inf, axis=-1) & (np.abs(logsumexp(x, axis=-1)) <= SUM_TOLERANCE)
+        return np.asarray(
+            np.all(x < np.inf, axis=-1) & (np.abs(logsumexp(x, axis=-1)) <= SUM_TOLERANCE)
+        )
 
     def describe(self) -> str:
         return "logarithms whose exponentials have a sum of 1"
@@ -240,9 +249,9 @@ class CategoryLogits(Domain):
 
     event_dim: ClassVar[int] = 1
 
-    def contains(self, value: ArrayLike) -> NDArray[np.bool_]:
+    def contains(self, value: Numeric) -> NDArray[np.bool_]:
         x = np.asarray(value)
-        return np.all(x < np.inf, axis=-1) & np.any(np.isfinite(x), axis=-1)
+        return np.asarray(np.all(x < np.inf, axis=-1) & np.any(np.isfinite(x), axis=-1))
 
     def describe(self) -> str:
         return "finite or -inf, with a finite entry in each row"
@@ -264,9 +273,9 @@ class Boolean(Domain):
 
     discrete: ClassVar[bool] = True
 
-    def contains(self, value: ArrayLike) -> NDArray[np.bool_]:
+    def contains(self, value: Numeric) -> NDArray[np.bool_]:
         x = np.asarray(value)
-        return (x == 0) | (x == 1)
+        return np.asarray((x == 0) | (x == 1))
 
     def describe(self) -> str:
         return "0 or 1"
@@ -285,9 +294,9 @@ class OneHot(Domain):
     event_dim: ClassVar[int] = 1
     discrete: ClassVar[bool] = True
 
-    def contains(self, value: ArrayLike) -> NDArray[np.bool_]:
+    def contains(self, value: Numeric) -> NDArray[np.bool_]:
         x = np.asarray(value)
-        return np.all((x == 0) | (x == 1), axis=-1) & (np.sum(x, axis=-1) == 1)
+        return np.asarray(np.all((x == 0) | (x == 1), axis=-1) & (np.sum(x, axis=-1) == 1))
 
     def describe(self) -> str:
         return "one 1 among zeros"
@@ -329,7 +338,7 @@ def from_table(table: Mapping[str, Any]) -> Domain:
         raise ValueError(f"a domain of kind {kind!r} does not take these keys: {error}") from None
 
 
-def nearest_interior(value: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
+def nearest_interior(value: Numeric, dtype: DTypeLike = np.float64) -> Array:
     """Moves 0 and 1 to the numbers of `dtype` next to them inside (0, 1), and leaves all others."""
     x = np.asarray(value, dtype=np.float64)
     zero, one = np.zeros((), dtype), np.ones((), dtype)

@@ -78,7 +78,7 @@ class Relax:
 
 @dataclass(frozen=True)
 class Harden:
-    """The map from value to discrete value; whether its law is the discrete one or only its mean."""
+    """The map from value to discrete value; whether it has the discrete law or only its mean."""
 
     latex: str
     law: Literal["exact", "mean"]
@@ -126,7 +126,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Case:
-    """A log density to all printed digits, from `specs/cases.py` (mpmath, 50 digits)."""
+    """A log density to all printed digits, from mpmath with 50 digits (`tests/test_cases.py`)."""
 
     why: str
     parameters: Mapping[str, Any]

@@ -5,6 +5,8 @@
 softmax rows of 100,000 categories. `transform_to` and `biject_to` work on all that are continuous.
 """
 
+import math
+
 import torch
 from torch import Tensor
 from torch.distributions import biject_to, constraints, transform_to
@@ -106,7 +108,7 @@ class _LogSimplex(Region):
 def _rounding_of_a_sum(value: Tensor) -> float:
     # Each of the K entries is rounded to half an ulp, the normaliser that divided them is a sum of
     # K rounded terms (a random walk of sqrt(K) half ulps), and so is the sum that is compared.
-    return torch.finfo(value.dtype).eps * (2 + value.shape[-1] ** 0.5)
+    return torch.finfo(value.dtype).eps * (2 + math.sqrt(value.shape[-1]))
 
 
 boolean = _Boolean()

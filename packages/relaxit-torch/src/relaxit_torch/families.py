@@ -75,6 +75,13 @@ class CategoricalFamily(RelaxedDistribution):
         )
         return one_hot
 
+    def _log_mass(self, value: Tensor) -> Tensor:
+        # OneHotCategorical takes an argmax instead, which ends the gradient.
+        log_probs = torch.log_softmax(self.logits, -1)
+        mass = (value * torch.where(self.possible, log_probs, 0)).sum(-1)
+        contradicted = (~self.possible & (value > 0)).any(-1)
+        return torch.where(contradicted, -torch.inf, mass)
+
     def harden(self, value: Tensor) -> Tensor:
         choice = value.argmax(-1, keepdim=True)
         return torch.zeros_like(value).scatter(-1, choice, 1.0)

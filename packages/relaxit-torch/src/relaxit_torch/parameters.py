@@ -15,7 +15,7 @@ Parameter = float | Tensor
 T = TypeVar("T")
 
 
-class derived(Generic[T]):
+class derived(Generic[T]):  # noqa: N801 (a decorator, like property)
     """A parameter that follows from the one that was given (`probs` from `logits`).
 
     Computed at each access, never stored: a stored tensor would carry the autograd graph of its
@@ -95,7 +95,7 @@ def unify(
             )
         batch_shapes[name] = tensor.shape[: tensor.dim() - event_dim]
     try:
-        batch_shape = torch.broadcast_shapes(*batch_shapes.values())
+        batch_shape: torch.Size = torch.broadcast_shapes(*batch_shapes.values())
     except RuntimeError:
         found = ", ".join(f"{name} {tuple(shape)}" for name, shape in batch_shapes.items())
         raise ValueError(f"batch shapes of parameters must broadcast, but got {found}") from None
@@ -103,8 +103,10 @@ def unify(
 
 
 def expand(
-    parameters: Mapping[str, T], constraints: Mapping[str, Constraint], batch_shape: torch.Size
-) -> dict[str, T]:
+    parameters: Mapping[str, Parameter],
+    constraints: Mapping[str, Constraint],
+    batch_shape: torch.Size,
+) -> dict[str, Parameter]:
     """Expands each tensor to `(*batch_shape, *own_event_shape)`; numbers stay as they are."""
     return {
         name: value.expand(batch_shape + value.shape[value.dim() - constraints[name].event_dim :])
@@ -121,7 +123,7 @@ def check(name: str, value: Parameter, region: Constraint) -> None:
     if valid.all():
         return
     index = tuple((~valid).nonzero()[0].tolist())
-    entry = tensor[index].tolist()
+    entry: Any = tensor[index].tolist()
     if isinstance(entry, list) and len(entry) > 8:
         entry = f"[{', '.join(map(str, entry[:8]))}, ...]"
     place = f" at index {index}" if index else ""

@@ -15,6 +15,8 @@ from relaxit_torch import parameters as _parameters
 from relaxit_torch.noise import Noise
 from relaxit_torch.straight_through import straight_through
 
+Shape = torch.Size | list[int] | tuple[int, ...]
+
 _LOW_PRECISION = (torch.float16, torch.bfloat16)
 
 
@@ -89,6 +91,12 @@ class RelaxedDistribution(TorchDistribution):
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
         return self._log_prob(self._relax(noise))
 
+    def _log_mass(self, value: Tensor) -> Tensor:
+        """The score of a hard value, linear in it: so the score of a straight-through sample has a
+        gradient, without which a sampled entropy would have none.
+        """
+        return self.discrete.log_prob(value)
+
     @property
     def discrete(self) -> Distribution:
         """The discrete distribution that is relaxed."""
@@ -100,7 +108,7 @@ class RelaxedDistribution(TorchDistribution):
 
     def _infer_event_shape(self) -> torch.Size:
         """By default the trailing dimensions of the first parameter that has as many."""
-        support = type(self).support
+        support: Any = type(self).support
         for name, constraint in self.arg_constraints.items():
             if name in self.__dict__ and constraint.event_dim == support.event_dim:
                 shape = self.__dict__[name].shape if name not in self.numbers else ()
@@ -109,7 +117,7 @@ class RelaxedDistribution(TorchDistribution):
 
     # -- sampling -------------------------------------------------------------------------------
 
-    def noise(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
+    def noise(self, sample_shape: Shape = ()) -> Tensor:
         """Base noise, independent in every entry, without gradient.
 
         Returns:
@@ -130,11 +138,11 @@ class RelaxedDistribution(TorchDistribution):
         value = straight_through(working.harden(soft), soft) if self.hard else soft
         return value.to(self.dtype)
 
-    def rsample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
+    def rsample(self, sample_shape: Shape = ()) -> Tensor:
         """A sample with pathwise gradient: `relax(noise(sample_shape))`."""
         return self.relax(self.noise(sample_shape))
 
-    def rsample_and_log_prob(self, sample_shape: tuple[int, ...] = ()) -> tuple[Tensor, Tensor]:
+    def rsample_and_log_prob(self, sample_shape: Shape = ()) -> tuple[Tensor, Tensor]:
         """A sample and its log density, scored from the noise.
 
         Exact at every temperature, also where the value has saturated in floating point; both
@@ -157,9 +165,10 @@ class RelaxedDistribution(TorchDistribution):
         """
         self._check_shape("value", value, self.event_shape)
         if self._validate_args:
-            _parameters.check("value", value, self.support)
+            support: Any = self.support
+            _parameters.check("value", value, support)
         working = self._working
-        log_prob = working.discrete.log_prob if self.hard else working._log_prob
+        log_prob = working._log_mass if self.hard else working._log_prob
         return log_prob(value.to(working.dtype)).to(self.dtype)
 
     def log_prob_from_noise(self, noise: Tensor) -> Tensor:
@@ -175,26 +184,28 @@ class RelaxedDistribution(TorchDistribution):
     @property
     def mean(self) -> Tensor:
         """The mean, where it has a closed form; NotImplementedError otherwise."""
-        return self._of_discrete("mean").to(self.dtype)
+        return self._of_discrete("mean")
 
     @property
     def variance(self) -> Tensor:
         """The variance, where it has a closed form; NotImplementedError otherwise."""
-        return self._of_discrete("variance").to(self.dtype)
+        return self._of_discrete("variance")
 
     @property
     def mode(self) -> Tensor:
         """The most likely value, where it has a closed form; NotImplementedError otherwise."""
-        return self._of_discrete("mode").to(self.dtype)
+        return self._of_discrete("mode")
 
     def entropy(self) -> Tensor:
         """The entropy in nats, where it has a closed form; NotImplementedError otherwise."""
-        return self._of_discrete("entropy")().to(self.dtype)
+        return self._of_discrete("entropy")
 
-    def _of_discrete(self, name: str) -> Any:
-        if self.hard:
-            return getattr(self._working.discrete, name)
-        raise NotImplementedError(f"{self._name} has no {name} in closed form")
+    def _of_discrete(self, name: str) -> Tensor:
+        if not self.hard:
+            raise NotImplementedError(f"{self._name} has no {name} in closed form")
+        moment: Any = getattr(self._working.discrete, name)
+        value: Tensor = moment() if callable(moment) else moment
+        return value.to(self.dtype)
 
     # -- plumbing -------------------------------------------------------------------------------
 
@@ -209,7 +220,7 @@ class RelaxedDistribution(TorchDistribution):
         return self._first_tensor.device
 
     def expand(
-        self, batch_shape: tuple[int, ...], _instance: RelaxedDistribution | None = None
+        self, batch_shape: Shape, _instance: RelaxedDistribution | None = None
     ) -> RelaxedDistribution:
         """The same distribution with parameters expanded (not copied) to `batch_shape`."""
         new = copy.copy(self) if _instance is None else _instance

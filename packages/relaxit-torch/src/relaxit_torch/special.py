@@ -14,7 +14,7 @@ def log(parameter: Parameter) -> Parameter:
 
 
 def log_interior(value: Tensor, dtype: torch.dtype) -> Tensor:
-    """`log(value)` for `value` in [0, 1], where 0 counts as the smallest positive number of `dtype`.
+    """`log(value)` for `value` in [0, 1], where 0 counts as the smallest number of `dtype`.
 
     The gradient is that of `log`, but zero where `1 / value` times a few further factors would
     overflow: infinity times the zero derivative of a saturated softmax would be NaN.

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
 from scipy.special import expit, log_expit, logit
 
 from relaxit_reference.distribution import BernoulliParameters, ReferenceDistribution
-from relaxit_reference.domains import Array, nearest_interior
+from relaxit_reference.domains import Array, Numeric, nearest_interior
 
 
 @dataclass(frozen=True)
@@ -20,21 +20,18 @@ class BinaryConcrete(BernoulliParameters, ReferenceDistribution):
         0.0
     """
 
-    temperature: ArrayLike
-    probs: ArrayLike | None = None
-    logits: ArrayLike | None = None
+    temperature: Numeric
+    probs: Numeric = None
+    logits: Numeric = None
     hard: bool = False
 
-    def surrogate(self, noise: ArrayLike) -> Array:
+    def surrogate(self, noise: Numeric) -> Array:
         return np.asarray(expit((self.log_odds + noise) / self.temperature))
 
-    def harden(self, x: ArrayLike) -> Array:
+    def harden(self, x: Numeric) -> Array:
         return np.where(np.asarray(x) > 0.5, 1.0, 0.0)
 
-    def discrete_pmf(self, x: ArrayLike) -> Array:
-        return np.where(np.asarray(x) == 1, self.pi, expit(-self.log_odds))
-
-    def logpdf(self, x: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
+    def logpdf(self, x: Numeric, dtype: DTypeLike = np.float64) -> Array:
         if self.hard:
             log_pmf = np.where(
                 np.asarray(x) == 1, log_expit(self.log_odds), log_expit(-self.log_odds)
@@ -47,7 +44,7 @@ class BinaryConcrete(BernoulliParameters, ReferenceDistribution):
             density = density - np.log(c) - np.log1p(-c)
         return np.where((c > 0) & (c < 1), density, -np.inf)
 
-    def logpdf_from_noise(self, noise: ArrayLike) -> Array:
+    def logpdf_from_noise(self, noise: Numeric) -> Array:
         if self.hard:
             return self.logpdf(self.relax(noise))
         # log p(noise) - log |dc / dnoise|, with dc / dnoise = c (1 - c) / temperature.
@@ -56,10 +53,10 @@ class BinaryConcrete(BernoulliParameters, ReferenceDistribution):
         log_derivative = log_expit(y) + log_expit(-y) - np.log(self.temperature)
         return np.asarray(log_noise - log_derivative)
 
-    def cdf(self, x: ArrayLike) -> Array:
+    def cdf(self, x: Numeric) -> Array:
         return np.asarray(expit(self.temperature * logit(x) - self.log_odds))
 
-    def ppf(self, q: ArrayLike) -> Array:
+    def ppf(self, q: Numeric) -> Array:
         return np.asarray(expit((self.log_odds + logit(q)) / self.temperature))
 
     def mean(self) -> Array:

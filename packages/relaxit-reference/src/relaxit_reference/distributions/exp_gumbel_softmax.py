@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
 from scipy.special import digamma, gammaln, logsumexp
 
 from relaxit_reference.distribution import CategoricalParameters, ReferenceDistribution
-from relaxit_reference.domains import Array, LogSimplex
+from relaxit_reference.domains import Array, LogSimplex, Numeric
 
 
 @dataclass(frozen=True)
@@ -20,24 +20,18 @@ class ExpGumbelSoftmax(CategoricalParameters, ReferenceDistribution):
         2.0
     """
 
-    temperature: ArrayLike
-    probs: ArrayLike | None = None
-    logits: ArrayLike | None = None
+    temperature: Numeric
+    probs: Numeric = None
+    logits: Numeric = None
 
-    def surrogate(self, noise: ArrayLike) -> Array:
+    def surrogate(self, noise: Numeric) -> Array:
         scores = (self.log_pi + noise) / np.asarray(self.temperature)[..., None]
         # log softmax_k = -log sum_j exp(score_j - score_k); an impossible category has -inf.
         finite = np.where(scores > -np.inf, scores, 0)
         log_c = -logsumexp(scores[..., None, :] - finite[..., :, None], axis=-1)
         return np.where(scores > -np.inf, log_c, -np.inf)
 
-    def harden(self, x: ArrayLike) -> Array:
-        return np.eye(np.shape(x)[-1])[np.argmax(x, axis=-1)]
-
-    def discrete_pmf(self, x: ArrayLike) -> Array:
-        return np.asarray(np.sum(self.pi * x, axis=-1))
-
-    def logpdf(self, x: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
+    def logpdf(self, x: Numeric, dtype: DTypeLike = np.float64) -> Array:
         possible = self.log_pi > -np.inf  # the K categories that the density is on
         K, tau = np.sum(possible, axis=-1), np.asarray(self.temperature)
         log_pi, y = np.where(possible, self.log_pi, 0), np.asarray(x, dtype=np.float64)
@@ -51,8 +45,8 @@ class ExpGumbelSoftmax(CategoricalParameters, ReferenceDistribution):
         impossible = np.any(~possible & (y > -np.inf), axis=-1)
         return np.where(LogSimplex().contains(y) & ~impossible, density, -np.inf)
 
-    def logpdf_from_noise(self, noise: ArrayLike) -> Array:
-        # pi_k exp(-temperature y_k) = exp(-g_k) times a constant, which the density does not see.
+    def logpdf_from_noise(self, noise: Numeric) -> Array:
+        # pi_k exp(-temperature y_k) = exp(-g_k), up to a constant that cancels in the density.
         possible = np.broadcast_to(self.log_pi > -np.inf, np.shape(self.log_pi + noise))
         K, g = np.sum(possible, axis=-1), np.broadcast_to(noise, possible.shape)
         total = np.log(np.sum(np.exp(-g), axis=-1, where=possible))

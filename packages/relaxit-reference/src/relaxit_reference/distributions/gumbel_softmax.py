@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
 from scipy.special import entr, gammaln, log_softmax, logsumexp, softmax, xlogy
 
 from relaxit_reference.distribution import CategoricalParameters, ReferenceDistribution
-from relaxit_reference.domains import Array, OneHot, Simplex, nearest_interior
+from relaxit_reference.domains import Array, Numeric, OneHot, Simplex, nearest_interior
 
 
 @dataclass(frozen=True)
@@ -21,22 +21,16 @@ class GumbelSoftmax(CategoricalParameters, ReferenceDistribution):
         0.0
     """
 
-    temperature: ArrayLike
-    probs: ArrayLike | None = None
-    logits: ArrayLike | None = None
+    temperature: Numeric
+    probs: Numeric = None
+    logits: Numeric = None
     hard: bool = False
 
-    def surrogate(self, noise: ArrayLike) -> Array:
+    def surrogate(self, noise: Numeric) -> Array:
         temperature = np.asarray(self.temperature)[..., None]
         return np.asarray(softmax((self.log_pi + noise) / temperature, axis=-1))
 
-    def harden(self, x: ArrayLike) -> Array:
-        return np.eye(np.shape(x)[-1])[np.argmax(x, axis=-1)]
-
-    def discrete_pmf(self, x: ArrayLike) -> Array:
-        return np.asarray(np.sum(self.pi * x, axis=-1))
-
-    def logpdf(self, x: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
+    def logpdf(self, x: Numeric, dtype: DTypeLike = np.float64) -> Array:
         if self.hard:
             log_pmf = np.sum(xlogy(x, self.pi), axis=-1)
             return np.where(OneHot().contains(x), log_pmf, -np.inf)
@@ -54,10 +48,10 @@ class GumbelSoftmax(CategoricalParameters, ReferenceDistribution):
         impossible = np.any(~possible & (np.asarray(x) > 0), axis=-1)
         return np.where(Simplex().contains(x) & ~impossible, density, -np.inf)
 
-    def logpdf_from_noise(self, noise: ArrayLike) -> Array:
+    def logpdf_from_noise(self, noise: Numeric) -> Array:
         if self.hard:
             return self.logpdf(self.relax(noise))
-        # pi_k c_k^-temperature = exp(-g_k) times a constant, which the density of log c does not see.
+        # pi_k c_k^-temperature = exp(-g_k), up to a constant that cancels in the density of log c.
         scores = (self.log_pi + noise) / np.asarray(self.temperature)[..., None]
         possible = scores > -np.inf
         K, g = np.sum(possible, axis=-1), np.broadcast_to(noise, possible.shape)

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
 from scipy.special import expit, log_expit, logit
 
 from relaxit_reference.distribution import BernoulliParameters, ReferenceDistribution
-from relaxit_reference.domains import Array
+from relaxit_reference.domains import Array, Numeric
 
 
 @dataclass(frozen=True)
@@ -20,31 +20,28 @@ class LogitBinaryConcrete(BernoulliParameters, ReferenceDistribution):
         0.5
     """
 
-    temperature: ArrayLike
-    probs: ArrayLike | None = None
-    logits: ArrayLike | None = None
+    temperature: Numeric
+    probs: Numeric = None
+    logits: Numeric = None
 
-    def surrogate(self, noise: ArrayLike) -> Array:
+    def surrogate(self, noise: Numeric) -> Array:
         return np.asarray((self.log_odds + noise) / self.temperature)
 
-    def harden(self, x: ArrayLike) -> Array:
+    def harden(self, x: Numeric) -> Array:
         return np.where(np.asarray(x) > 0, 1.0, 0.0)
 
-    def discrete_pmf(self, x: ArrayLike) -> Array:
-        return np.where(np.asarray(x) == 1, self.pi, expit(-self.log_odds))
-
-    def logpdf(self, x: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
+    def logpdf(self, x: Numeric, dtype: DTypeLike = np.float64) -> Array:
         t = self.log_odds - self.temperature * np.asarray(x, dtype=np.float64)
         return np.asarray(np.log(self.temperature) + t - 2 * np.logaddexp(0, t))
 
-    def logpdf_from_noise(self, noise: ArrayLike) -> Array:
+    def logpdf_from_noise(self, noise: Numeric) -> Array:
         log_noise = log_expit(noise) + log_expit(np.negative(noise))
         return np.asarray(log_noise + np.log(self.temperature) + np.zeros(self.batch_shape))
 
-    def cdf(self, x: ArrayLike) -> Array:
+    def cdf(self, x: Numeric) -> Array:
         return np.asarray(expit(self.temperature * np.asarray(x) - self.log_odds))
 
-    def ppf(self, q: ArrayLike) -> Array:
+    def ppf(self, q: Numeric) -> Array:
         return np.asarray((self.log_odds + logit(q)) / self.temperature)
 
     def mean(self) -> Array:
@@ -54,7 +51,7 @@ class LogitBinaryConcrete(BernoulliParameters, ReferenceDistribution):
         return self.mean()
 
     def var(self) -> Array:
-        return np.pi**2 / 3 / np.square(self.temperature) + np.zeros(self.batch_shape)
+        return np.asarray(np.pi**2 / 3 / np.square(self.temperature) + np.zeros(self.batch_shape))
 
     def entropy(self) -> Array:
-        return 2 - np.log(self.temperature) + np.zeros(self.batch_shape)
+        return np.asarray(2 - np.log(self.temperature) + np.zeros(self.batch_shape))

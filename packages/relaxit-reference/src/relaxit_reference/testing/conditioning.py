@@ -10,9 +10,9 @@ import numpy as np
 from relaxit_reference.domains import Array, CategoryLogits, LogSimplex, Real, nearest_interior
 from relaxit_reference.spec import Spec
 
-RELATIVE_STEP = 1e-7
-"""Far above the rounding of float64, far below the scale on which the maps curve, and within the
-tolerance with which a perturbed point of the simplex is still one."""
+RELATIVE_STEP = -1e-7
+"""Towards zero, so that no probability passes 1. Far above the rounding of float64, far below the
+scale on which the maps curve, and small enough for a point of the simplex to be taken for one."""
 
 
 def sensitivity(function: Callable[..., Array], inputs: Mapping[str, Any], spec: Spec) -> Array:
@@ -32,7 +32,7 @@ def sensitivity(function: Callable[..., Array], inputs: Mapping[str, Any], spec:
             moved = x.copy()
             moved[(..., *entry)] *= 1 + RELATIVE_STEP
             with np.errstate(invalid="ignore"):
-                change = np.abs(function(**{**inputs, name: moved}) - base) / RELATIVE_STEP
+                change = np.abs(function(**{**inputs, name: moved}) - base) / abs(RELATIVE_STEP)
             total = total + np.nan_to_num(change)
     return np.asarray(total)
 
@@ -41,7 +41,7 @@ def relax_tolerance(spec: Spec, parameters: Mapping[str, Any], noise: Array, dty
     """`16 eps (1 + condition number) |value|` plus the smallest normal number of `dtype`.
 
     Sixteen rounded operations, each of the relative size that the condition number of the map
-    turns an ulp of its inputs into. Below the smallest normal number there is no relative precision.
+    turns an ulp of its inputs into. Below the smallest normal number no precision is relative.
     """
     limits = np.finfo(dtype)
 
@@ -62,9 +62,9 @@ def log_prob_tolerance(
 ) -> Array:
     """What rounding may do to a log density: 16 ulps of the largest sum of its terms.
 
-    A log density adds, for each entry of an event, the coordinates of the value (logits, logarithms)
-    once as they are and once times the temperature, and the logarithms of the parameters. These
-    terms may cancel, so that neither the result nor its derivatives show their size.
+    A log density adds, for each entry of an event, the coordinates of the value (logits or
+    logarithms) once as they are and once times the temperature, and the logarithms of the
+    parameters. These terms may cancel, so that neither the result nor its derivatives show them.
     """
     support, entries, coordinates = spec.relax.support, 1, np.zeros(())
     if not support.discrete:

@@ -53,7 +53,8 @@ def _limit(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
     # The mean distance is of the order of the temperature, or of its inverse: the noise has a
     # bounded density, and moments.
     bound = 2 * min(towards[-1], 1 / towards[-1])
-    assert all(np.diff(distances) <= 0) and distances[-1] <= bound, (
+    reached = bool(np.all(np.diff(distances) <= 0)) and distances[-1] <= bound
+    assert reached, (
         f"as {name} goes to {law.to}, the mean distance to {law.expected} values must fall below "
         f"{bound:g}, but at {name} = {towards} it is {distances}"
     )
@@ -92,8 +93,8 @@ def _gradient_bias(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None
     """The mean pathwise gradient of E f against the enumerated gradient of the discrete E f.
 
     For a quadratic f the bias vanishes with the temperature in every relaxation. A straight-through
-    gradient averages f' at both ends of a jump, which is exact for a quadratic, so that what remains
-    of its bias is seen on a cubic.
+    gradient averages f' at both ends of a jump, which is exact for a quadratic, so that what
+    remains of its bias is seen on a cubic.
     """
     random, parameters = np.random.default_rng(12), _parameters(spec)
     size = int(np.prod(make(parameters).event_shape))
@@ -116,15 +117,15 @@ def _gradient_bias(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None
                 value = subject.relax(drawn)
                 slope = f(value.reshape(SAMPLES, size))[1].reshape(value.shape)
                 estimates.append(pullback(at, drawn, slope / SAMPLES, "logits"))
-            exact = _enumerated_gradient(spec, at, lambda states: f(states.reshape(-1, size))[0])
+            exact = _enumerated_gradient(spec, at, f)
             errors.append(float(np.linalg.norm(np.mean(estimates, axis=0) - exact)))
             deviation = np.std(estimates, axis=0, ddof=1) / np.sqrt(CHUNKS)
             noise = ALARM_DEVIATION * float(np.linalg.norm(deviation))
         vanishes = errors[1] < errors[0] and errors[2] < max(errors[1] / 2, noise)
         expected = "remains" if f is cubic and law.expected == "remains" else "vanishes"
         assert vanishes if expected == "vanishes" else errors[2] > noise, (
-            f"the gradient bias of a {f.__name__} must be one that {expected} with the temperature, "
-            f"but the errors at 2, 0.5, 0.1 are {errors}, of which {noise:g} may be noise at 0.1"
+            f"the gradient bias of a {f.__name__} must be one that {expected} as the temperature "
+            f"falls, but the errors at 2, 0.5, 0.1 are {errors}, the last with a noise of {noise:g}"
         )
 
 
@@ -139,7 +140,7 @@ def _enumerated_gradient(spec: Spec, parameters: Mapping[str, Any], f: Any) -> A
             moved[entry] += sign * step
             law = spec.reference_class(**{**parameters, "logits": moved}, **spec.arguments)
             states = np.eye(law.event_shape[0]) if law.event_shape else np.array([0.0, 1.0])
-            ends.append(np.sum(law.discrete_pmf(states) * f(states)))
+            ends.append(np.sum(law.discrete_pmf(states) * f(states.reshape(len(states), -1))[0]))
         gradient[entry] = (ends[0] - ends[1]) / (2 * step)
     return gradient
 

@@ -13,14 +13,15 @@ from relaxit_reference.domains import Array
 ALARM_RATE = 1e-6
 """The p-value below which a statistical test fails.
 
-Seeds are fixed, so a correct implementation passes or fails once and for all. At some 10^3 tests the
-chance that any of them had to be given another seed is 10^-3; a Kolmogorov-Smirnov distance that
-large at n = 20,000 is 0.019, so that faults of two percent of probability are found.
+Seeds are fixed, so a correct implementation passes or fails once and for all. At some 10^3 tests
+the chance that any of them had to be given another seed is 10^-3; a Kolmogorov-Smirnov distance
+that large at n = 20,000 is 0.019, so that faults of two percent of probability are found.
 """
 
 STEP = 0.15
-"""Step of the trapezoidal rule in the chart. The densities are analytic there up to pi / temperature
-from the real line, so the error is exp(-2 pi^2 / (temperature STEP)): 4e-12 at temperature 5."""
+"""Step of the trapezoidal rule in the chart. The densities are analytic there up to a distance of
+pi / temperature from the real line, so the error is exp(-2 pi^2 / (temperature STEP)): 4e-12 at
+temperature 5."""
 
 REACH = 40.0
 """Half the width of the grid: at temperature 0.7 and logits within 3 the density has fallen to
@@ -36,7 +37,7 @@ def total_mass(law: Any) -> Array:
     support, batch = law.spec.relax.support, law.batch_shape
     if support.discrete:
         states = support.states(law.event_shape)
-        return np.exp(law.logpdf(_before_batch(states, law))).sum(0)
+        return np.asarray(np.exp(law.logpdf(_before_batch(states, law))).sum(0))
     dimension = support.chart_dim(law.event_shape)
     if dimension > 2:
         raise ValueError(f"quadrature takes at most 2 coordinates, but got {dimension}")

@@ -30,7 +30,7 @@ def parameters(
     batch_shape: tuple[int, ...] | None = None,
     categories: int | None = None,
 ) -> dict[str, Array]:
-    """Parameters in their typical ranges (or in `ranges`), some of them broadcast over the batch."""
+    """Parameters in their typical ranges, or in `ranges`; some of them broadcast over the batch."""
     names = draw(st.sampled_from(spec.parameterisations()))
     batch = draw(st.sampled_from(BATCH_SHAPES)) if batch_shape is None else batch_shape
     shapes = {name: draw(st.sampled_from([batch, (), (1,) * len(batch)])) for name in names}

@@ -98,13 +98,13 @@ def log_density(concrete: CategoricalFamily, log_value: Tensor) -> Tensor:
     """Maddison et al., equation 26, on the possible categories. `log_value`: `(*shape, K)`."""
     possible = concrete.possible
     temperature = concrete._per_event(concrete.temperature)
-    logits = torch.where(possible, concrete.logits, 0)
-    return _concrete(concrete, logits - temperature * torch.where(possible, log_value, 0))
+    return _concrete(concrete, concrete.logits - temperature * torch.where(possible, log_value, 0))
 
 
 def log_density_from_noise(concrete: CategoricalFamily, noise: Tensor) -> Tensor:
     """The same where `log_value` comes from `noise`: then `logits - temperature * log_value` is
-    `-noise` up to a constant in each row, which the density does not see."""
+    `-noise` up to a constant in each row, which the density does not see.
+    """
     return _concrete(concrete, -noise)
 
 

@@ -1,0 +1,101 @@
+"""What the site needs besides its settings: folders in `nav`, and formulas as MathML.
+
+Browsers draw MathML themselves, so that no page needs a script or a font from elsewhere.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from latex2mathml.converter import convert
+
+NAMESPACE = "http://www.w3.org/1998/Math/MathML"
+ET.register_namespace("", NAMESPACE)
+FORMULA = re.compile(
+    r'<(?P<tag>span|div) class="arithmatex">\\[(\[](?P<latex>.*?)\\[)\]]</(?P=tag)>', re.DOTALL
+)
+MENDED = {"~": ("mo", "\u223c"), "\u221e": ("mi", "\u221e")}  # the converter's wrong tags
+CAPITALS = set("ΓΔΘΛΞΠΣΥΦΨΩ")  # upright, as in TeX
+SCRIPTS = ("msub", "msup", "msubsup", "munder", "mover", "munderover")
+
+
+def on_config(config: Any) -> Any:
+    """Replaces every folder in `nav` by its pages, in the order of their names."""
+    root = Path(config.docs_dir)
+    config.nav = [
+        {
+            title: [str(page.relative_to(root)) for page in sorted((root / target).glob("*.md"))]
+            if target.endswith("/")
+            else target
+            for title, target in entry.items()
+        }
+        for entry in config.nav
+    ]
+    return config
+
+
+def on_page_content(content: str, **_: Any) -> str:
+    """Replaces every formula of a page by MathML.
+
+    Raises:
+        ValueError: a command that the converter does not know.
+    """
+    return FORMULA.sub(lambda match: mathml(html.unescape(match["latex"]), match["tag"]), content)
+
+
+def mathml(latex: str, tag: str) -> str:
+    """One formula: inline in a `span`, displayed in a `div`."""
+    math = ET.fromstring(convert(latex, display="block" if tag == "div" else "inline"))
+    for element in math.iter():
+        if element.text in MENDED:
+            name, element.text = MENDED[element.text]
+            element.tag = f"{{{NAMESPACE}}}{name}"
+        if element.text in CAPITALS:
+            element.set("mathvariant", "normal")
+    for row in list(math.iter(f"{{{NAMESPACE}}}mrow")):
+        space_functions(row)
+    text = ET.tostring(math, encoding="unicode")
+    if "\\" in text:
+        raise ValueError(f"a formula has a command that cannot be converted: {latex}")
+    return f'<{tag} class="formula">{text}</{tag}>'
+
+
+def space_functions(row: ET.Element) -> None:
+    """Sets thin spaces around functions as TeX does: `K log c`, but `log(c)`."""
+    before = None
+    for child in list(row):
+        if before is not None and needs_space(before, child):
+            space = ET.Element(f"{{{NAMESPACE}}}mspace", width="0.1667em")
+            row.insert(list(row).index(child), space)
+        before = child
+    for child in filter(is_function, row):
+        name = child if len(child) == 0 else child[0]
+        name.tag = f"{{{NAMESPACE}}}mi"  # an operator would bring spaces of its own
+
+
+def needs_space(left: ET.Element, right: ET.Element) -> bool:
+    """Whether a function meets an ordinary symbol."""
+    if is_function(left):
+        return kind(right) != "mo" or is_function(right)
+    closes = kind(left) == "mo" and left.text in (")", "]")
+    return is_function(right) and (kind(left) != "mo" or closes)
+
+
+def is_function(element: ET.Element) -> bool:
+    """Whether this is a name of several letters, with or without scripts."""
+    if kind(element) in SCRIPTS:
+        return is_function(element[0])
+    return (
+        kind(element) in ("mi", "mo")
+        and re.fullmatch("[A-Za-z]{2,}", element.text or "") is not None
+    )
+
+
+def kind(element: ET.Element) -> str:
+    """The name of the element, without its namespace; a row of one is that one."""
+    name = element.tag.rpartition("}")[2]
+    return kind(element[0]) if name == "mrow" and len(element) == 1 else name

@@ -1,0 +1,120 @@
+"""The only door: `nox --list` names the sessions, `nox -s NAME -- ARGUMENTS` runs one of them.
+
+Packages are found by glob; versions, extras and dependency groups are read from `pyproject.toml`.
+All sessions share one environment, so that PyTorch is installed once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "tests"]
+
+ROOT = Path(__file__).parent.resolve()
+PROJECTS = [ROOT / "pyproject.toml", *sorted(ROOT.glob("packages/*/pyproject.toml"))]
+SHARED = ROOT / ".nox" / "shared-{}.{}".format(*sys.version_info)
+BIN = SHARED / ("Scripts" if os.name == "nt" else "bin")
+
+PARALLEL = ["--numprocesses=auto", "--maxprocesses=8", "--dist=worksteal"]
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # test workers share the cores
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Unit tests of each package, and the examples of all docstrings and READMEs."""
+    install(session, "tests")
+    paths = [*found("packages/*/src"), *found("packages/*/tests")]
+    pytest = ["pytest", "--doctest-modules", "-m", "not equivalence", *PARALLEL]
+    run(session, *pytest, *paths, *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def equivalence(session: nox.Session) -> None:
+    """Hold the torch package and the reference to the specifications."""
+    install(session, "tests")
+    pytest = ["pytest", "-m", "equivalence", *PARALLEL]
+    run(session, *pytest, *found("packages/*/tests"), *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, format and types."""
+    install(session, "lint")
+    run(session, "ruff", "check", ".")
+    run(session, "ruff", "format", "--check", ".")
+    run(session, "mypy", *found("packages/*/src"))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Write the maths pages and build the site into `site/` (or: -- serve)."""
+    install(session, "docs")
+    run(session, "python", "docs/generate.py")
+    run(session, "mkdocs", *(session.posargs or ["build", "--strict"]))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Time the samplers, on one thread, against torch and Pyro (-- --device=cuda)."""
+    install(session, "tests", "bench")
+    table = ["--benchmark-columns=median,iqr,ops,rounds", "--benchmark-sort=name"]
+    names = ["--benchmark-group-by=group", "--benchmark-name=short"]
+    paths = found("packages/*/benchmarks/bench_*.py")
+    run(session, "pytest", *table, *names, *paths, *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Train the digit model on the shipped images (-- --epochs 2 for a quick look)."""
+    install(session)
+    folder = Path("runs", "demo")
+    run(session, "relaxit-vae", "train", "--output", folder, "--overwrite", *session.posargs)
+    for picture in sorted(folder.rglob("*.png")):
+        session.log(f"picture: {picture}")
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install all packages and these groups, in one environment that keeps what it has."""
+    stamp = SHARED / "installed.json"
+    before = json.loads(stamp.read_text()) if stamp.is_file() else {"groups": []}
+    after = {
+        "home": [sys.version, str(SHARED)],
+        "projects": hashlib.sha256(b"".join(p.read_bytes() for p in PROJECTS)).hexdigest(),
+        "groups": sorted({*before["groups"], *groups}),
+    }
+    if before == after:
+        return
+    if before.get("home") != after["home"]:
+        session.run(sys.executable, "-m", "venv", "--clear", str(SHARED), external=True)
+    if changed := before.get("projects") != after["projects"]:
+        groups = tuple(after["groups"])
+    requirements = nox.project.dependency_groups(nox.project.load_toml(PROJECTS[0]), *groups)
+    for path in PROJECTS[1:] if changed else ():
+        extras = ",".join(nox.project.load_toml(path)["project"].get("optional-dependencies", {}))
+        requirements += ("--editable", f"{path.parent}[{extras}]" if extras else str(path.parent))
+    if requirements:
+        run(session, "python", "-m", "pip", "install", "--quiet", *requirements)
+    stamp.write_text(json.dumps(after))
+
+
+def run(
+    session: nox.Session, program: str, *arguments: object, env: dict[str, str] | None = None
+) -> None:
+    """Run a program of the shared environment."""
+    session.run(str(BIN / program), *map(str, arguments), env=env, external=True)
+
+
+def found(pattern: str) -> list[Path]:
+    """The paths that match, at least one."""
+    paths = sorted(path.relative_to(ROOT) for path in ROOT.glob(pattern))
+    if not paths:
+        raise FileNotFoundError(f"nothing matches {pattern}")
+    return paths
