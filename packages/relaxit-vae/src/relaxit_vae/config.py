@@ -27,8 +27,9 @@ class Config:
 
     Raises `InputError` when a number is out of its range.
 
-    >>> Config(latent="gumbel-softmax", epochs=5).learning_rate
-    0.001
+    Example:
+        >>> Config(latent="gumbel-softmax", epochs=5).learning_rate
+        0.001
     """
 
     latent: str = option("binary-concrete", "Class of relaxit_torch, in kebab case.")

@@ -32,8 +32,9 @@ OPTIONS = {"temperature": 0.5, "hard": False}
 def kebab_case(name: str) -> str:
     """How a class is named on the command line.
 
-    >>> kebab_case("GumbelSoftmaxTopK")
-    'gumbel-softmax-top-k'
+    Example:
+        >>> kebab_case("GumbelSoftmaxTopK")
+        'gumbel-softmax-top-k'
     """
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
