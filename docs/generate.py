@@ -47,6 +47,7 @@ LIMITS = {
 }
 SYMMETRIES = {
     "complement": "Negating `{parameter}` turns the value $c$ into $1 - c$, in law.",
+    "reflection": "Reflecting `{parameter}` and the value $c$ at $1/2$ changes nothing, in law.",
     "negation": "Negating `{parameter}` negates the value, in law.",
     "permutation": "Permuting the entries of `{parameter}` permutes those of the value, in law.",
     "shift": "Adding the same number to all entries of `{parameter}` changes nothing.",

@@ -29,8 +29,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test with an argument `spec` runs for every specification and variant, and is counted."""
-    if "spec" in metafunc.fixturenames:
+    """A test with an argument `spec` runs for every specification and variant, and is counted.
+
+    With an argument `names` too it runs for every set of parameters that determines one.
+    """
+    if "names" in metafunc.fixturenames:
+        pairs = [(spec, names) for spec in SPECS for names in spec.parameterisations()]
+        ids = [f"{spec}-by {' and '.join(names)}" for spec, names in pairs]
+        metafunc.parametrize(("spec", "names"), pairs, ids=ids)
+    elif "spec" in metafunc.fixturenames:
         metafunc.parametrize("spec", SPECS, ids=str)
     chosen = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
     if "dtype" in metafunc.fixturenames and not any("dtype" in names for names in chosen):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import relaxit_torch
-from relaxit_reference import Spec, load_spec
+from relaxit_reference import Spec
 from relaxit_reference.testing import strategies
 
 # The tensors are small, and the tests run in parallel processes.
@@ -28,6 +28,7 @@ class TorchLaw:
 
     spec: Spec
     distribution: Any
+    states: Callable[[], np.ndarray]
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -116,7 +117,8 @@ def build_law(build: Callable[..., Any]) -> Callable[..., TorchLaw]:
     """`build_law(spec, parameters, dtype="float64")` makes it behind the reference's interface."""
 
     def build_law(spec: Spec, parameters: Mapping[str, Any], dtype: Any = "float64") -> TorchLaw:
-        return TorchLaw(spec, build(spec, parameters, dtype))
+        states = spec.reference_class(**parameters, **spec.arguments).states
+        return TorchLaw(spec, build(spec, parameters, dtype), states)
 
     return build_law
 
@@ -128,11 +130,9 @@ def mild_parameters() -> Callable[..., dict[str, np.ndarray]]:
     def mild_parameters(
         spec: Spec, batch_shape: tuple[int, ...] = (), seed: int = 0, **options: Any
     ):
-        # Those at which the density is integrated; a discrete variant has no such ranges itself.
-        ranges = load_spec(spec.name).density.quadrature
         random = np.random.default_rng(seed)
         return strategies.random_parameters(
-            spec, random, batch_shape=batch_shape, ranges=ranges, **options
+            spec, random, batch_shape=batch_shape, ranges=spec.moderate, **options
         )
 
     return mild_parameters

@@ -91,7 +91,10 @@ def with_numbers_or_tensors(spec: Spec, mild_parameters):
         yield arrays, {}
         plain = [name for name in names if not spec.parameters[name].shape]
         for name in plain if len(names) > 1 else ():
-            yield {key: value for key, value in arrays.items() if key != name}, {name: 0.5}
+            yield (
+                {key: value for key, value in arrays.items() if key != name},
+                {name: float(arrays[name].flat[0])},
+            )
 
 
 def results(spec: Spec, distribution) -> dict[str, Tensor]:

@@ -58,7 +58,7 @@ def test_log_prob_equals_the_reference_anywhere_in_the_support(
 def test_log_prob_at_the_edge_is_that_of_the_nearest_interior_number(
     data, spec: Spec, dtype: str, build_law
 ) -> None:
-    if not isinstance(spec.relax.support, Interval | Simplex):
+    if spec.harden is None or not isinstance(spec.relax.support, Interval | Simplex):
         pytest.skip(f"no floating-point number is at an edge of {spec.relax.support.describe()}")
     parameters = data.draw(strategies.parameters(spec, dtype=dtype))
     law = spec.reference_class(**parameters, **spec.arguments)
@@ -96,17 +96,16 @@ def test_rsample_and_log_prob_scores_the_sample_from_its_own_noise(spec: Spec, b
     assert torch.equal(log_prob, distribution.log_prob_from_noise(noise))
 
 
-@pytest.mark.parametrize("which", [0, 1], ids=["probs", "logits"])
-def test_the_density_integrates_to_one(spec: Spec, which: int, build_law) -> None:
-    names = spec.parameterisations()[which]
+def test_the_density_integrates_to_one(spec: Spec, names: tuple[str, ...], build_law) -> None:
     parameters = strategies.random_parameters(
         spec,
         np.random.default_rng(7),
         names=names,
         batch_shape=(3,),
-        ranges=spec.density.quadrature,
+        ranges={} if spec.density.atoms else spec.moderate,
     )
-    # The trapezoidal rule is exact to 1e-10 on these ranges; the requirement is 1e-8.
+    # The trapezoidal rule is exact to 1e-10 on moderate ranges, Gauss-Legendre panels between atoms
+    # on the typical ones; the requirement is 1e-8.
     np.testing.assert_allclose(total_mass(build_law(spec, parameters)), 1, rtol=0, atol=1e-8)
 
 

@@ -41,6 +41,8 @@ def latent(distribution, declared: str) -> Tensor:
 def test_a_step_of_svi_moves_every_parameter(
     spec: Spec, declared: str, particles: int, build, mild_parameters, device: str
 ) -> None:
+    if spec.discrete and not spec.relax.support.discrete:
+        pytest.skip(f"the points of {spec} depend on its parameters: no prior has the same ones")
     names = spec.parameterisations()[-1]
     data = torch.linspace(-1, 1, ROWS, dtype=torch.float64, device=device)
     prior = build(spec, mild_parameters(spec, (ROWS, COLUMNS), names=names))
@@ -115,4 +117,4 @@ def test_a_plate_draws_independent_values(spec: Spec, build, mild_parameters) ->
         value = pyro.sample("z", distribution)
     assert value.shape == (50, *distribution.event_shape)
     distinct = value.reshape(50, -1).unique(dim=0).shape[0]
-    assert distinct == 50 if not spec.relax.support.discrete else distinct > 1
+    assert distinct == 50 if spec.density.kind == "continuous" else distinct > 1

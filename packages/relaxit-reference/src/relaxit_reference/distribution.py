@@ -115,6 +115,12 @@ class ReferenceDistribution:
         """The probability of a discrete value."""
         raise NotImplementedError
 
+    def states(self) -> Array:
+        """All values of a law on finitely many points, `(states, *batch_shape, *event_shape)`."""
+        states = self.spec.relax.support.states(self.event_shape)
+        singles = states.reshape(len(states), *(1,) * len(self.batch_shape), *self.event_shape)
+        return np.broadcast_to(singles, (len(states), *self.batch_shape, *self.event_shape)).copy()
+
     def logpdf(self, x: Numeric, dtype: DTypeLike = np.float64) -> Array:
         """The log density in the base measure of the specification; -inf outside the support.
 

@@ -131,6 +131,50 @@ class Positive(Domain):
 
 
 @dataclass(frozen=True)
+class Above(Domain):
+    """Finite numbers greater than `low`."""
+
+    low: float
+
+    def contains(self, value: Numeric) -> NDArray[np.bool_]:
+        return np.asarray(np.isfinite(value) & (np.asarray(value) > self.low))
+
+    def describe(self) -> str:
+        return f"above {self.low:g} and finite"
+
+    def place(self, unit: Array, typical: tuple[float, float]) -> Array:
+        return Real().place(unit, typical)
+
+    def end_points(self) -> list[Any]:
+        return [self.low, np.inf]
+
+    def outside(self) -> list[Any]:
+        return [self.low, self.low - 0.5, np.inf, np.nan]
+
+
+@dataclass(frozen=True)
+class Below(Domain):
+    """Finite numbers less than `high`."""
+
+    high: float
+
+    def contains(self, value: Numeric) -> NDArray[np.bool_]:
+        return np.asarray(np.isfinite(value) & (np.asarray(value) < self.high))
+
+    def describe(self) -> str:
+        return "negative and finite" if self.high == 0 else f"below {self.high:g} and finite"
+
+    def place(self, unit: Array, typical: tuple[float, float]) -> Array:
+        return Real().place(unit, typical)
+
+    def end_points(self) -> list[Any]:
+        return [self.high, -np.inf]
+
+    def outside(self) -> list[Any]:
+        return [self.high, self.high + 0.5, -np.inf, np.nan]
+
+
+@dataclass(frozen=True)
 class Interval(Domain):
     """Numbers between `low` and `high`; `closed` tells which ends belong to the domain."""
 
@@ -311,6 +355,8 @@ class OneHot(Domain):
 KINDS: dict[str, type[Domain]] = {
     "real": Real,
     "positive": Positive,
+    "above": Above,
+    "below": Below,
     "interval": Interval,
     "simplex": Simplex,
     "log_simplex": LogSimplex,

@@ -55,6 +55,7 @@ class Parameter:
     domain: Domain
     shape: tuple[str, ...]
     typical: tuple[float, float] | None = None
+    moderate: tuple[float, float] | None = None
     default: float | None = None
 
 
@@ -92,7 +93,6 @@ class Density:
     base: str
     atoms: tuple[float, ...]
     latex: str
-    quadrature: Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -170,6 +170,16 @@ class Spec:
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """Hypothesis prints arguments of failing tests through this; all fields are too many."""
         printer.text(repr(self))
+
+    @property
+    def moderate(self) -> dict[str, tuple[float, float]]:
+        """The ranges of parameters in which nothing is extreme."""
+        return {name: p.moderate for name, p in self.parameters.items() if p.moderate}
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the law is on finitely many points; they may depend on the parameters."""
+        return self.density.kind == "mass"
 
     def with_variants(self) -> list[Spec]:
         """This specification, then each variant as a specification of its own."""
@@ -341,7 +351,6 @@ def _check(spec: Spec, path: Path) -> None:
         for form in each.closed_forms:
             require(form in CLOSED_FORMS, f"closed_forms: unknown closed form {form!r}")
         mentioned = {
-            "density.quadrature": [*each.density.quadrature],
             "laws: parameter": [law.parameter for law in each.laws if law.parameter is not None],
             "cases: parameters": [name for case in each.cases for name in case.parameters],
         }

@@ -220,7 +220,7 @@ class ThresholdOnTheLogit:
     """Hardens the logit at one half, the threshold of the value."""
 
     pretends = "BinaryConcrete(hard=True)"
-    named = "hardened at a threshold between 0.6"
+    named = "hardened at a threshold between 0."
 
     @staticmethod
     def relax(noise, temperature, probs=None, logits=None):

@@ -6,6 +6,14 @@ reference. See `RelaxedDistribution` for what all of them can do.
 
 from .distributions.binary_concrete import BinaryConcrete as BinaryConcrete
 from .distributions.exp_gumbel_softmax import ExpGumbelSoftmax as ExpGumbelSoftmax
+from .distributions.gaussian_relaxed_bernoulli import (
+    GaussianRelaxedBernoulli as GaussianRelaxedBernoulli,
+)
 from .distributions.gumbel_softmax import GumbelSoftmax as GumbelSoftmax
+from .distributions.hard_concrete import HardConcrete as HardConcrete
 from .distributions.logit_binary_concrete import LogitBinaryConcrete as LogitBinaryConcrete
+from .distributions.stochastic_times_smooth import StochasticTimesSmooth as StochasticTimesSmooth
+from .distributions.straight_through_bernoulli import (
+    StraightThroughBernoulli as StraightThroughBernoulli,
+)
 from .relaxed_distribution import RelaxedDistribution as RelaxedDistribution

@@ -9,7 +9,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions import biject_to, constraints, transform_to
+from torch.distributions import Transform, biject_to, constraints, transform_to
 
 
 class Region(constraints.Constraint):
@@ -45,6 +45,22 @@ class _Positive(Region):
 
     def check(self, value: Tensor) -> Tensor:
         return (value > 0) & torch.isfinite(value)
+
+
+class _Negative(Region):
+    words = "negative and finite"
+    like = constraints.less_than(0.0)
+
+    def check(self, value: Tensor) -> Tensor:
+        return (value < 0) & torch.isfinite(value)
+
+
+class _AboveOne(Region):
+    words = "above 1 and finite"
+    like = constraints.greater_than(1.0)
+
+    def check(self, value: Tensor) -> Tensor:
+        return (value > 1) & torch.isfinite(value)
 
 
 class _Real(Region):
@@ -96,7 +112,6 @@ class _LogSimplex(Region):
     """Logarithms of the points of a simplex: `logsumexp(value) = 0`; -inf is the logarithm of 0."""
 
     words = "logarithms that are at most 0 and whose exponentials have a sum of 1"
-    like = constraints.real_vector
     event_dim = 1
 
     def check(self, value: Tensor) -> Tensor:
@@ -108,12 +123,43 @@ class _LogSimplex(Region):
 def _rounding_of_a_sum(value: Tensor) -> float:
     # Each of the K entries is rounded to half an ulp, the normaliser that divided them is a sum of
     # K rounded terms (a random walk of sqrt(K) half ulps), and so is the sum that is compared.
-    return torch.finfo(value.dtype).eps * (2 + math.sqrt(value.shape[-1]))
+    # At least 1e-6, torch's own tolerance: rows normalised in float32 may come as float64.
+    return max(1e-6, torch.finfo(value.dtype).eps * (2 + math.sqrt(value.shape[-1])))
+
+
+class _LogSoftmax(Transform):
+    """`log_softmax` of K - 1 coordinates and a 0: `y_k - y_K`, whose measure is the base."""
+
+    domain = constraints.real_vector
+    codomain = _LogSimplex()
+    bijective = True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _LogSoftmax)
+
+    __hash__ = Transform.__hash__
+
+    def _call(self, x: Tensor) -> Tensor:
+        return torch.log_softmax(torch.nn.functional.pad(x, (0, 1)), -1)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return y[..., :-1] - y[..., -1:]
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        return x.new_zeros(x.shape[:-1])
+
+    def forward_shape(self, shape: torch.Size) -> torch.Size:
+        return torch.Size((*shape[:-1], shape[-1] + 1))
+
+    def inverse_shape(self, shape: torch.Size) -> torch.Size:
+        return torch.Size((*shape[:-1], shape[-1] - 1))
 
 
 boolean = _Boolean()
 one_hot = _OneHot()
 positive = _Positive()
+negative = _Negative()
+above_one = _AboveOne()
 real = _Real()
 open_unit_interval = _OpenUnitInterval()
 unit_interval = _UnitInterval()
@@ -121,8 +167,7 @@ category_logits = _CategoryLogits()
 simplex = _Simplex()
 log_simplex = _LogSimplex()
 
-for _region in (
-    positive, real, open_unit_interval, unit_interval, category_logits, simplex, log_simplex
-):  # fmt: skip
-    transform_to.register(_region, lambda region: transform_to(region.like))
-    biject_to.register(_region, lambda region: biject_to(region.like))
+for _registry in (transform_to, biject_to):
+    for _region in Region.__subclasses__():
+        _registry.register(_region, lambda region, registry=_registry: registry(region.like))
+    _registry.register(_LogSimplex, lambda region: _LogSoftmax())

@@ -17,7 +17,6 @@ class BernoulliFamily(RelaxedDistribution):
     """Relaxations of Bernoulli variables, given by `probs` or `logits` of the batch shape."""
 
     arg_constraints: ClassVar[dict[str, Any]] = {
-        "temperature": constraints.positive,
         "probs": constraints.open_unit_interval,
         "logits": constraints.real,
     }
@@ -41,7 +40,6 @@ class CategoricalFamily(RelaxedDistribution):
     """Relaxations of one-hot categories, given by `probs` or `logits` of shape `(*batch, K)`."""
 
     arg_constraints: ClassVar[dict[str, Any]] = {
-        "temperature": constraints.positive,
         "probs": constraints.simplex,
         "logits": constraints.category_logits,
     }

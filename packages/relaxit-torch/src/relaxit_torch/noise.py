@@ -79,5 +79,6 @@ def _draw(
 ) -> Tensor:
     width = torch.int64 if dtype == torch.float64 else torch.int32
     limits = torch.iinfo(width)
-    integer = torch.empty(shape, dtype=width, device=device).random_(limits.min, limits.max)
+    # Not `random_`: torch.compile and torch.func.vmap know no way through it.
+    integer = torch.randint(limits.min, limits.max, shape, dtype=width, device=device)
     return law(integer).to(dtype)

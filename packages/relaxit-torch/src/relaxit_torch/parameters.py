@@ -108,17 +108,19 @@ def expand(
     batch_shape: torch.Size,
 ) -> dict[str, Parameter]:
     """Expands each tensor to `(*batch_shape, *own_event_shape)`; numbers stay as they are."""
-    return {
-        name: value.expand(batch_shape + value.shape[value.dim() - constraints[name].event_dim :])
-        if isinstance(value, Tensor)
-        else value
-        for name, value in parameters.items()
-    }
+    expanded = dict(parameters)
+    for name, value in parameters.items():
+        if isinstance(value, Tensor):
+            shape = batch_shape + value.shape[value.dim() - constraints[name].event_dim :]
+            # A view of a leaf is no leaf: it could not be copied.
+            expanded[name] = value if value.shape == shape else value.expand(shape)
+    return expanded
 
 
 def check(name: str, value: Parameter, region: Constraint) -> None:
     """Raises ValueError with the first entry of `value` that lies outside `region`."""
-    tensor = torch.as_tensor(value)
+    # A number is shown as it was given, not as float32 rounds it.
+    tensor = value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
     valid = region.check(tensor)
     if valid.all():
         return

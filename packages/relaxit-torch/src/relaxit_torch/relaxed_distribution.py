@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -18,6 +19,17 @@ from relaxit_torch.straight_through import straight_through
 Shape = torch.Size | list[int] | tuple[int, ...]
 
 _LOW_PRECISION = (torch.float16, torch.bfloat16)
+
+
+def in_float32(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Runs a method on the float32 copy where parameters have low precision; rounds the result."""
+
+    @functools.wraps(method)
+    def raised(self: RelaxedDistribution, *tensors: Tensor) -> Tensor:
+        working = self._working
+        return method(working, *(t.to(working.dtype) for t in tensors)).to(self.dtype)
+
+    return raised
 
 
 class RelaxedDistribution(TorchDistribution):
@@ -51,6 +63,8 @@ class RelaxedDistribution(TorchDistribution):
     """
 
     has_rsample = True
+    hard: bool = False
+    """Whether samples are discrete; always, where a class says so."""
     numbers: ClassVar[frozenset[str]] = frozenset({"temperature"})
     """Parameters that may stay Python numbers: they scale, and carry no shape of their own."""
     noise_law: ClassVar[Noise]
@@ -60,10 +74,11 @@ class RelaxedDistribution(TorchDistribution):
         self,
         parameters: Mapping[str, Any],
         *,
-        hard: bool = False,
+        hard: bool | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        self.hard = hard
+        if hard is not None:
+            self.hard = hard
         unified, batch_shape = _parameters.unify(
             parameters, self.arg_constraints, numbers=self.numbers
         )
@@ -81,7 +96,7 @@ class RelaxedDistribution(TorchDistribution):
     # -- what a subclass implements -------------------------------------------------------------
 
     def _relax(self, noise: Tensor) -> Tensor:
-        """The relaxed value of `noise`, before `hard`."""
+        """The relaxed value of `noise`; what the backward pass of a hard one differentiates."""
         raise NotImplementedError
 
     def _log_prob(self, value: Tensor) -> Tensor:
@@ -90,6 +105,10 @@ class RelaxedDistribution(TorchDistribution):
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
         return self._log_prob(self._relax(noise))
+
+    def _relax_hard(self, noise: Tensor, soft: Tensor) -> Tensor:
+        """The discrete value of `noise`, of which `soft` is the relaxed one."""
+        return self.harden(soft)
 
     def _log_mass(self, value: Tensor) -> Tensor:
         """The score of a hard value, linear in it: so the score of a straight-through sample has a
@@ -134,13 +153,18 @@ class RelaxedDistribution(TorchDistribution):
         """
         self._check_shape("noise", noise, self._noise_event_shape)
         working = self._working
-        soft = working._relax(noise.to(working.dtype))
-        value = straight_through(working.harden(soft), soft) if self.hard else soft
+        noise = noise.to(working.dtype)
+        value = working._relax(noise)
+        if self.hard:
+            value = straight_through(working._relax_hard(noise, value), value)
         return value.to(self.dtype)
 
     def rsample(self, sample_shape: Shape = ()) -> Tensor:
-        """A sample with pathwise gradient: `relax(noise(sample_shape))`."""
-        return self.relax(self.noise(sample_shape))
+        """A sample with pathwise gradient: `relax(noise(sample_shape))`.
+
+        Low precision draws its noise in float32, where no two categories tie by rounding.
+        """
+        return self.relax(self._working.noise(sample_shape))
 
     def rsample_and_log_prob(self, sample_shape: Shape = ()) -> tuple[Tensor, Tensor]:
         """A sample and its log density, scored from the noise.
@@ -148,7 +172,7 @@ class RelaxedDistribution(TorchDistribution):
         Exact at every temperature, also where the value has saturated in floating point; both
         carry gradients.
         """
-        noise = self.noise(sample_shape)
+        noise = self._working.noise(sample_shape)
         return self.relax(noise), self.log_prob_from_noise(noise)
 
     # -- densities ------------------------------------------------------------------------------
@@ -164,6 +188,8 @@ class RelaxedDistribution(TorchDistribution):
             ValueError: with validation, a value outside the support; always, a wrong event shape.
         """
         self._check_shape("value", value, self.event_shape)
+        if not value.is_floating_point():
+            value = value.to(self.dtype)
         if self._validate_args:
             support: Any = self.support
             _parameters.check("value", value, support)
@@ -233,7 +259,7 @@ class RelaxedDistribution(TorchDistribution):
         shown = {
             n: v.shape if isinstance(v, Tensor) and v.dim() else v for n, v in self._given.items()
         }
-        if self.hard:
+        if "hard" in vars(self) and self.hard:
             shown["hard"] = True
         return f"{self._name}({', '.join(f'{name}: {value}' for name, value in shown.items())})"
 
@@ -280,6 +306,8 @@ class RelaxedDistribution(TorchDistribution):
 
     def _check_shape(self, name: str, tensor: Tensor, event_shape: torch.Size) -> None:
         """Always checked: it costs nothing, and a wrong shape would broadcast without a word."""
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{name} must be a tensor, but got {tensor!r}")
         split = tensor.dim() - len(event_shape)
         batch, event = tensor.shape[: max(split, 0)], tensor.shape[max(split, 0) :]
         pairs = zip(reversed(batch), reversed(self.batch_shape), strict=False)

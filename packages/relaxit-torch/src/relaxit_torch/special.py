@@ -23,7 +23,8 @@ def log_interior(value: Tensor, dtype: torch.dtype) -> Tensor:
     # Room for factors up to 1/eps above 1/value; in float16 the square root leaves more of (0, 1).
     floor = min(limits.tiny / limits.eps, math.sqrt(limits.tiny))
     held = torch.where(value < floor, value.detach(), value)
-    return held.clamp(min=limits.tiny * limits.eps).log()
+    # After the logarithm: the smallest number may count as 0 before it (flush to zero).
+    return held.log().clamp(min=math.log(limits.tiny * limits.eps))
 
 
 def below_one(value: Tensor, dtype: torch.dtype) -> Tensor:
@@ -41,3 +42,20 @@ def log_softmax(scores: Tensor) -> Tensor:
     shifted = scores - scores.gather(-1, top)
     others = shifted.exp().scatter(-1, top, 0.0).sum(-1, keepdim=True)
     return shifted - others.log1p()
+
+
+def normal_density(x: Tensor) -> Tensor:
+    """The density of the standard normal law (`scipy.stats.norm.pdf`)."""
+    return torch.exp(-0.5 * x.square()) / math.sqrt(2 * math.pi)
+
+
+def log_ndtr(x: Tensor) -> Tensor:
+    """The logarithm of the standard normal distribution function (`scipy.special.log_ndtr`).
+
+    `torch.special.log_ndtr` has no batching rule for `torch.func.vmap`.
+    """
+    # Each branch sees only arguments at which it is finite, so that no gradient is NaN.
+    left, right = x.clamp(max=-1), x.clamp(min=-1)
+    tail = torch.log(torch.special.erfcx(left * -math.sqrt(0.5)) / 2) - 0.5 * left.square()
+    centre = torch.log1p(-torch.special.erfc(right * math.sqrt(0.5)) / 2)
+    return torch.where(x < -1, tail, centre)

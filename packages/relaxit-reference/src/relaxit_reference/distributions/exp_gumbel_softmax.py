@@ -35,14 +35,14 @@ class ExpGumbelSoftmax(CategoricalParameters, ReferenceDistribution):
         possible = self.log_pi > -np.inf  # the K categories that the density is on
         K, tau = np.sum(possible, axis=-1), np.asarray(self.temperature)
         log_pi, y = np.where(possible, self.log_pi, 0), np.asarray(x, dtype=np.float64)
-        terms = log_pi - tau[..., None] * np.where(possible, y, 0)
+        terms = log_pi - tau[..., None] * np.where(y > -np.inf, y, 0)
         density = (
             gammaln(K)
             + (K - 1) * np.log(tau)
             + np.sum(terms, axis=-1)
             - K * logsumexp(terms, axis=-1, b=possible)
         )
-        impossible = np.any(~possible & (y > -np.inf), axis=-1)
+        impossible = np.any(possible != (y > -np.inf), axis=-1)
         return np.where(LogSimplex().contains(y) & ~impossible, density, -np.inf)
 
     def logpdf_from_noise(self, noise: Numeric) -> Array:

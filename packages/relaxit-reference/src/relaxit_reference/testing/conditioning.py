@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from relaxit_reference.domains import Array, CategoryLogits, LogSimplex, Real, nearest_interior
+from relaxit_reference.domains import (
+    Array,
+    Interval,
+    LogSimplex,
+    Positive,
+    Real,
+    Simplex,
+    nearest_interior,
+)
 from relaxit_reference.spec import Spec
 
 RELATIVE_STEP = -1e-7
@@ -67,7 +75,7 @@ def log_prob_tolerance(
     parameters. These terms may cancel, so that neither the result nor its derivatives show them.
     """
     support, entries, coordinates = spec.relax.support, 1, np.zeros(())
-    if not support.discrete:
+    if not spec.discrete:
         inside = value if isinstance(support, Real | LogSimplex) else nearest_interior(value, dtype)
         with np.errstate(invalid="ignore"):
             chart = np.nan_to_num(support.to_chart(inside), posinf=0, neginf=0)
@@ -76,8 +84,8 @@ def log_prob_tolerance(
     for name, parameter in parameters.items():
         domain = spec.parameters[name].domain
         with np.errstate(divide="ignore"):
-            already = isinstance(domain, Real | CategoryLogits)
-            logs = np.abs(parameter if already else np.log(parameter))
+            in_logs = isinstance(domain, Positive | Interval | Simplex)
+            logs = np.abs(np.log(parameter) if in_logs else parameter)
         logs = np.where(np.isfinite(logs), logs, 0)
         size = size + (logs.sum(-1) if domain.event_dim else logs)
     finite = np.where(np.isfinite(log_prob), np.abs(log_prob), 0)

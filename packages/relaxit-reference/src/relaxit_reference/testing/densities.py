@@ -88,19 +88,20 @@ def mass(half: Half, unit: Answers, already: list[str]) -> Iterator[str]:
     batch = reference(half.spec, probe.parameters).batch_shape
     parameters = probe.element(half.spec, (0,) * (1 + len(batch)))
     law, support = reference(half.spec, parameters), half.spec.relax.support
-    if not support.discrete and support.chart_dim(law.event_shape) > 1:
+    if not half.spec.discrete and support.chart_dim(law.event_shape) > 1:
         return
     candidate = SimpleNamespace(
         spec=half.spec,
         batch_shape=(),
         event_shape=law.event_shape,
+        states=law.states,
         logpdf=lambda value: half.answer(value, parameters),
     )
     try:
         total = float(total_mass(candidate))
     except (CandidateError, NotImplementedError):
         return
-    adds_up = "Its probabilities add up to" if support.discrete else "Its density integrates to"
+    adds_up = "Its probabilities add up to" if half.spec.discrete else "Its density integrates to"
     if not np.isclose(total, 1, atol=1e-6):
         yield f"{adds_up} {total:.3g} rather than 1, for {_words(parameters)}."
     elif not already:

@@ -31,15 +31,21 @@ def derivative(
     """The derivative of `sum(function)` at `value` in one direction, with a bound on its error.
 
     Central differences at `step` and `step / 2`, extrapolated (Richardson). The error bound is what
-    the extrapolation changed, plus the rounding of `function` over the step.
+    the extrapolation changed, plus the rounding of `function` over the step; at a kink, where the
+    slopes of both sides do not approach each other, it is their distance: any slope between is one.
     """
+    here = function(value)
 
-    def difference(h: float) -> float:
-        return float(np.sum(function(value + h * along) - function(value - h * along)) / (2 * h))
+    def slopes(h: float) -> tuple[float, float]:
+        ahead, behind = function(value + h * along), function(value - h * along)
+        return float(np.sum(ahead - here)) / h, float(np.sum(here - behind)) / h
 
-    coarse, fine = difference(step), difference(step / 2)
-    rounding = 1e-14 * float(np.sum(np.abs(function(value)))) / step
-    return fine + (fine - coarse) / 3, abs(fine - coarse) + rounding
+    coarse, fine = slopes(step), slopes(step / 2)
+    change = (sum(fine) - sum(coarse)) / 2
+    rounding = 1e-14 * float(np.sum(np.abs(here))) / step
+    distance = abs(fine[0] - fine[1])
+    kink = distance if distance > 0.75 * abs(coarse[0] - coarse[1]) else 0.0
+    return sum(fine) / 2 + change / 3, abs(change) + rounding + kink
 
 
 def surrogate_pullback(

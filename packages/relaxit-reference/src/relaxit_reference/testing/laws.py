@@ -75,7 +75,8 @@ def _symmetry(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
         order = np.roll(np.arange(parameters[name].shape[-1]), 1)
         image, mapped = x[..., order], parameters[name][..., order]
     else:
-        image, mapped = (1 - x if law.map == "complement" else -x), -parameters[name]
+        image = -x if law.map == "negation" else 1 - x
+        mapped = (1.0 if law.map == "reflection" else 0.0) - parameters[name]
     statement = f"{law.map} of a value and of {name} must not change the density"
     _same_density(original, make({**parameters, name: mapped}), x, image, statement)
 

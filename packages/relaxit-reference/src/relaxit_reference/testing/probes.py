@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaxit_reference.domains import Array, CategoryLogits, Interval, LogSimplex, Real, Simplex
-from relaxit_reference.spec import Spec, load_spec
+from relaxit_reference.spec import Spec
 from relaxit_reference.testing.conditioning import log_prob_tolerance, relax_tolerance
 from relaxit_reference.testing.draws import NOISE_RANGE, place_parameters
 from relaxit_reference.testing.messages import reproduction
@@ -131,7 +131,7 @@ def _probe(
 
 
 def _moderate(spec: Spec, region: str) -> dict[str, tuple[float, float]]:
-    ranges = dict(spec.density.quadrature or load_spec(spec.name).density.quadrature)
+    ranges = spec.moderate
     for name, parameter in spec.parameters.items():
         if region == "unit" and isinstance(parameter.domain, Real | CategoryLogits):
             ranges[name] = UNIT
@@ -148,9 +148,8 @@ def _values(spec: Spec, region: str, law: Any, noise: Array, random: np.random.G
         single = (1,) * len(law.batch_shape)
         events = np.array(ends).reshape(len(ends), *single, *law.event_shape)
         return np.broadcast_to(events, (len(ends), *law.batch_shape, *law.event_shape))
-    if support.discrete:
-        states = support.states(law.event_shape)
-        return np.asarray(states[random.integers(len(states), size=(SAMPLES, *law.batch_shape))])
+    if spec.discrete:
+        return np.asarray(np.resize(law.states(), (SAMPLES, *law.batch_shape, *law.event_shape)))
     sampled = np.asarray(law.relax(noise))
     if region == "moderate" or not has_chart(spec, law.event_shape):
         return sampled

@@ -62,10 +62,15 @@ def values(
     """Arbitrary values of the support: coordinates within `reach`, or states of a finite one."""
     law = spec.reference_class(**parameters, **spec.arguments)
     support, event = spec.relax.support, law.event_shape
-    if support.discrete:
-        states = support.states(event)
-        index = draw(arrays(np.int64, law.batch_shape, elements=st.integers(0, len(states) - 1)))
-        return np.asarray(states[index])
+    if spec.discrete:
+        states = law.states()
+        index = draw(st.integers(0, len(states) - 1))
+        rolled = np.roll(states, index, axis=0)  # each batch element has each state in its turn
+        order = np.arange(int(np.prod(law.batch_shape))).reshape(law.batch_shape) % len(states)
+        picked = np.take_along_axis(
+            rolled, order.reshape(1, *order.shape, *(1,) * len(event)), axis=0
+        )[0]
+        return np.asarray(picked).astype(dtype).astype(np.float64)
     shape = (*law.batch_shape, support.chart_dim(event))
     coordinates = draw(arrays(np.float64, shape, elements=st.floats(-reach, reach)))
     return np.asarray(support.from_chart(coordinates)).astype(dtype).astype(np.float64)

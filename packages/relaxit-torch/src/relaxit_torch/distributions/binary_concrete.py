@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.distributions import Bernoulli, register_kl
 from torch.distributions.constraints import dependent_property
 from torch.nn.functional import logsigmoid
 
-from relaxit_torch import constraints, noise
+from relaxit_torch import constraints, divergences, noise
 from relaxit_torch.families import BernoulliFamily
 from relaxit_torch.parameters import Parameter, check, exactly_one_of
+from relaxit_torch.relaxed_distribution import in_float32
 from relaxit_torch.special import below_one, log, log_interior
 
 
@@ -56,6 +58,10 @@ class BinaryConcrete(BernoulliFamily):
         Maddison, Mnih, Teh (2017), appendix B; Jang, Gu, Poole (2017).
     """
 
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        **BernoulliFamily.arg_constraints,
+        "temperature": constraints.positive,
+    }
     noise_law = staticmethod(noise.logistic)
     temperature: Parameter
 
@@ -93,6 +99,7 @@ class BinaryConcrete(BernoulliFamily):
         log_density_of_score = log(self.temperature) + logsigmoid(noise) + logsigmoid(-noise)
         return log_density_of_score - logsigmoid(score) - logsigmoid(-score)
 
+    @in_float32
     def cdf(self, value: Tensor) -> Tensor:
         if self.hard:
             raise NotImplementedError("BinaryConcrete(hard=True) has no cdf: use discrete")
@@ -100,9 +107,24 @@ class BinaryConcrete(BernoulliFamily):
             check("value", value, self.support)
         return torch.sigmoid(self.temperature * torch.logit(value) - self.logits)
 
+    @in_float32
     def icdf(self, value: Tensor) -> Tensor:
         if self.hard:
             raise NotImplementedError("BinaryConcrete(hard=True) has no icdf: use discrete")
         if self._validate_args:
             check("value", value, constraints.unit_interval)
         return torch.sigmoid((self.logits + torch.logit(value)) / self.temperature)
+
+
+@register_kl(BinaryConcrete, BinaryConcrete)
+def _kl(p: BinaryConcrete, q: BinaryConcrete) -> Tensor:
+    """Maddison et al., appendix C.3: at one temperature, that of the logistic variables."""
+    if p.hard or q.hard:
+        return divergences.of_hard_laws(p, q)
+    divergences.require_equal("temperatures", p.temperature, q.temperature)
+    return divergences.of_logistic(p.logits - q.logits)
+
+
+@register_kl(BinaryConcrete, Bernoulli)
+def _kl_bernoulli(p: BinaryConcrete, q: Bernoulli) -> Tensor:
+    return divergences.of_hard_laws(p, q)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor
+from torch.distributions import register_kl
 
-from relaxit_torch import constraints, noise
+from relaxit_torch import constraints, divergences, noise
 from relaxit_torch.families import CategoricalFamily
 from relaxit_torch.parameters import Parameter, exactly_one_of
+from relaxit_torch.relaxed_distribution import in_float32
 from relaxit_torch.special import log, log_softmax
 
 EULER_GAMMA = 0.5772156649015329
@@ -47,6 +51,10 @@ class ExpGumbelSoftmax(CategoricalFamily):
         Maddison, Mnih, Teh (2017), section C.3, equation 26.
     """
 
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        **CategoricalFamily.arg_constraints,
+        "temperature": constraints.positive,
+    }
     support = constraints.log_simplex
     noise_law = staticmethod(noise.gumbel)
     temperature: Parameter
@@ -66,13 +74,14 @@ class ExpGumbelSoftmax(CategoricalFamily):
         return log_softmax(scores(self, noise))
 
     def _log_prob(self, value: Tensor) -> Tensor:
-        density = log_density(self, value)
-        contradicted = (~self.possible & (value > -torch.inf)).any(-1)
+        density = log_density(self, value.masked_fill(value == -torch.inf, 0))
+        contradicted = (self.possible != (value > -torch.inf)).any(-1)
         return torch.where(contradicted, -torch.inf, density)
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
         return log_density_from_noise(self, noise)
 
+    @in_float32
     def entropy(self) -> Tensor:
         count = self.possible.sum(-1).to(self.dtype)
         # log p(y) is a function of the noise alone: E[g] = gamma, E[log sum exp(-g)] = psi(K).
@@ -117,3 +126,9 @@ def _concrete(concrete: CategoricalFamily, t: Tensor) -> Tensor:
         + torch.where(possible, t, 0).sum(-1)
         - count * torch.where(possible, t, -torch.inf).logsumexp(-1)
     )
+
+
+@register_kl(ExpGumbelSoftmax, ExpGumbelSoftmax)
+def _kl(p: ExpGumbelSoftmax, q: ExpGumbelSoftmax) -> Tensor:
+    divergences.require_equal("temperatures", p.temperature, q.temperature)
+    return divergences.of_concrete(p.logits, q.logits)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.distributions import OneHotCategorical, register_kl
 from torch.distributions.constraints import dependent_property
 
-from relaxit_torch import constraints, noise
+from relaxit_torch import constraints, divergences, noise
 from relaxit_torch.distributions.exp_gumbel_softmax import (
     log_density,
     log_density_from_noise,
@@ -61,6 +62,10 @@ class GumbelSoftmax(CategoricalFamily):
         Jang, Gu, Poole (2017), equation 2; Maddison, Mnih, Teh (2017), equation 10.
     """
 
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        **CategoricalFamily.arg_constraints,
+        "temperature": constraints.positive,
+    }
     noise_law = staticmethod(noise.gumbel)
     temperature: Parameter
 
@@ -96,3 +101,16 @@ class GumbelSoftmax(CategoricalFamily):
     def _log_jacobian(self, log_value: Tensor) -> Tensor:
         """Of `c` with respect to `log c_k - log c_K`: the product of all `c_k`."""
         return torch.where(self.possible, log_value, 0).sum(-1)
+
+
+@register_kl(GumbelSoftmax, GumbelSoftmax)
+def _kl(p: GumbelSoftmax, q: GumbelSoftmax) -> Tensor:
+    if p.hard or q.hard:
+        return divergences.of_hard_laws(p, q)
+    divergences.require_equal("temperatures", p.temperature, q.temperature)
+    return divergences.of_concrete(p.logits, q.logits)
+
+
+@register_kl(GumbelSoftmax, OneHotCategorical)
+def _kl_categorical(p: GumbelSoftmax, q: OneHotCategorical) -> Tensor:
+    return divergences.of_hard_laws(p, q)

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.distributions import register_kl
 from torch.nn.functional import logsigmoid
 
-from relaxit_torch import constraints, noise
+from relaxit_torch import constraints, divergences, noise
 from relaxit_torch.families import BernoulliFamily
 from relaxit_torch.parameters import Parameter, check, exactly_one_of
+from relaxit_torch.relaxed_distribution import in_float32
 from relaxit_torch.special import log
 
 
@@ -47,6 +50,10 @@ class LogitBinaryConcrete(BernoulliFamily):
         Maddison, Mnih, Teh (2017), appendix B and section C.3.
     """
 
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        **BernoulliFamily.arg_constraints,
+        "temperature": constraints.positive,
+    }
     support = constraints.real
     noise_law = staticmethod(noise.logistic)
     temperature: Parameter
@@ -77,6 +84,7 @@ class LogitBinaryConcrete(BernoulliFamily):
         return density.expand(torch.broadcast_shapes(density.shape, self.batch_shape))
 
     @property
+    @in_float32
     def mean(self) -> Tensor:
         return self.logits / self.temperature
 
@@ -85,19 +93,29 @@ class LogitBinaryConcrete(BernoulliFamily):
         return self.mean
 
     @property
+    @in_float32
     def variance(self) -> Tensor:
         scale = torch.ones_like(self.logits) / self.temperature
         return math.pi**2 / 3 * scale**2
 
+    @in_float32
     def entropy(self) -> Tensor:
         return torch.full_like(self.logits, 2.0) - log(self.temperature)
 
+    @in_float32
     def cdf(self, value: Tensor) -> Tensor:
         if self._validate_args:
             check("value", value, self.support)
         return torch.sigmoid(self.temperature * value - self.logits)
 
+    @in_float32
     def icdf(self, value: Tensor) -> Tensor:
         if self._validate_args:
             check("value", value, constraints.unit_interval)
         return (self.logits + torch.logit(value)) / self.temperature
+
+
+@register_kl(LogitBinaryConcrete, LogitBinaryConcrete)
+def _kl(p: LogitBinaryConcrete, q: LogitBinaryConcrete) -> Tensor:
+    divergences.require_equal("temperatures", p.temperature, q.temperature)
+    return divergences.of_logistic(p.logits - q.logits)

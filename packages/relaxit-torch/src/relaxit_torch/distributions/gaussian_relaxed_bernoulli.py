@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Bernoulli, Distribution, register_kl
+from torch.special import ndtr, ndtri
+
+from relaxit_torch import constraints, noise
+from relaxit_torch.parameters import Parameter, check
+from relaxit_torch.relaxed_distribution import RelaxedDistribution, in_float32
+from relaxit_torch.special import log, log_ndtr, normal_density
+
+
+class GaussianRelaxedBernoulli(RelaxedDistribution):
+    r"""A stochastic gate: a normal variable clipped to [0, 1].
+
+    With $\epsilon \sim \mathrm{Normal}(0, 1)$,
+
+    $$c = \min(\max(\mu + s\,\epsilon, 0), 1).$$
+
+    Density with respect to $\delta_0$ + Lebesgue measure on (0, 1) + $\delta_1$:
+
+    $$p(0) = \Phi(-\mu / s), \qquad p(1) = \Phi((\mu - 1) / s), \qquad
+      p(c) = \phi((c - \mu) / s) / s \text{ between}.$$
+
+    `harden(c)` is `c > 1/2`, exactly the `discrete` Bernoulli($\Phi((\mu - 1/2) / s)$).
+
+    Shapes: `batch_shape` is that of the parameters, `event_shape` is `()`.
+
+    Gradient: pathwise; zero where the value is clipped.
+
+    Args:
+        loc: $\mu$, finite.
+        scale: $s > 0$, a standard deviation; fixed in training unless it asks for a gradient.
+        validate_args: see `RelaxedDistribution`, as for what is raised.
+
+    Example:
+        >>> import torch, relaxit_torch as rt
+        >>> loc = torch.full((20,), 0.5, requires_grad=True)
+        >>> gates = rt.GaussianRelaxedBernoulli(loc)
+        >>> penalty = gates.prob_nonzero.sum()  # the expected number of open gates
+        >>> round(penalty.item(), 3)
+        16.827
+
+    References:
+        Yamada, Lindenbaum, Negahban, Kluger (2020), section 3, with the gate centred at 1/2.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        "loc": constraints.real,
+        "scale": constraints.positive,
+    }
+    support = constraints.unit_interval
+    noise_law = staticmethod(noise.normal)
+    numbers = frozenset({"scale"})
+    loc: Tensor
+    scale: Parameter
+
+    def __init__(
+        self, loc: Parameter, scale: Parameter = 0.5, validate_args: bool | None = None
+    ) -> None:
+        super().__init__({"loc": loc, "scale": scale}, validate_args=validate_args)
+
+    @property
+    def discrete(self) -> Distribution:
+        return Bernoulli(logits=self._logits_of_discrete(), validate_args=self._validate_args)
+
+    def harden(self, value: Tensor) -> Tensor:
+        return (value > 0.5).to(value.dtype)
+
+    @property
+    @in_float32
+    def prob_nonzero(self) -> Tensor:
+        """The probability that the gate is open, the penalty of Yamada et al., `(*batch)`."""
+        return ndtr(self.loc / self.scale)
+
+    @in_float32
+    def _logits_of_discrete(self) -> Tensor:
+        z = (self.loc - 0.5) / self.scale
+        return log_ndtr(z) - log_ndtr(-z)
+
+    def _relax(self, noise: Tensor) -> Tensor:
+        return (self.loc + self.scale * noise).clamp(0, 1)
+
+    def _log_prob(self, value: Tensor) -> Tensor:
+        z = (value - self.loc) / self.scale
+        between = -0.5 * z.square() - 0.5 * math.log(2 * math.pi) - log(self.scale)
+        at_0, at_1 = log_ndtr(-self.loc / self.scale), log_ndtr((self.loc - 1) / self.scale)
+        return torch.where(value <= 0, at_0, torch.where(value >= 1, at_1, between))
+
+    @in_float32
+    def cdf(self, value: Tensor) -> Tensor:
+        if self._validate_args:
+            check("value", value, self.support)
+        return torch.where(value >= 1, 1.0, ndtr((value - self.loc) / self.scale))
+
+    @in_float32
+    def icdf(self, value: Tensor) -> Tensor:
+        if self._validate_args:
+            check("value", value, constraints.unit_interval)
+        return (self.loc + self.scale * ndtri(value)).clamp(0, 1)
+
+    @property
+    @in_float32
+    def mean(self) -> Tensor:
+        between, first, _ = self._partial_moments()
+        return self.loc * between + self.scale * first + ndtr((self.loc - 1) / self.scale)
+
+    @property
+    @in_float32
+    def variance(self) -> Tensor:
+        between, first, second = self._partial_moments()
+        mean, scale = self.mean, self.scale
+        shift = self.loc - mean
+        inner = shift**2 * between + 2 * shift * scale * first + scale**2 * second
+        at_0, at_1 = ndtr(-self.loc / scale), ndtr((self.loc - 1) / scale)
+        return mean**2 * at_0 + (1 - mean) ** 2 * at_1 + inner
+
+    @in_float32
+    def entropy(self) -> Tensor:
+        between, _, second = self._partial_moments()
+        log_0, log_1 = log_ndtr(-self.loc / self.scale), log_ndtr((self.loc - 1) / self.scale)
+        inner = between * (log(self.scale) + 0.5 * math.log(2 * math.pi)) + second / 2
+        return inner - log_0.exp() * log_0 - log_1.exp() * log_1
+
+    def _partial_moments(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Of order 0, 1 and 2 of the standard normal variable between the clipping points."""
+        a, b = -self.loc / self.scale, (1 - self.loc) / self.scale
+        # Both tails at once keep their digits on the side where the mass between is small.
+        mirrored = a > 0
+        low, high = torch.where(mirrored, -b, a), torch.where(mirrored, -a, b)
+        between = ndtr(high) - ndtr(low)
+        at_a, at_b = normal_density(a), normal_density(b)
+        return between, at_a - at_b, between + a * at_a - b * at_b
+
+
+@register_kl(GaussianRelaxedBernoulli, GaussianRelaxedBernoulli)
+def _kl(p: GaussianRelaxedBernoulli, q: GaussianRelaxedBernoulli) -> Tensor:
+    """The two atoms, and the normal densities between them."""
+    between, first, second = p._partial_moments()
+    p_0, p_1 = log_ndtr(-p.loc / p.scale), log_ndtr((p.loc - 1) / p.scale)
+    q_0, q_1 = log_ndtr(-q.loc / q.scale), log_ndtr((q.loc - 1) / q.scale)
+    ratio, shift = p.scale / q.scale, (p.loc - q.loc) / q.scale
+    # E[log p - log q] between: with x = mu_p + s_p z, the deviation from q is ratio z + shift.
+    inner = -log(ratio) * between + 0.5 * (
+        (ratio**2 - 1) * second + 2 * ratio * shift * first + shift**2 * between
+    )
+    return p_0.exp() * (p_0 - q_0) + p_1.exp() * (p_1 - q_1) + inner

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from relaxit_torch import constraints, noise
+from relaxit_torch.families import BernoulliFamily
+from relaxit_torch.parameters import Parameter, exactly_one_of
+from relaxit_torch.relaxed_distribution import in_float32
+
+
+class StochasticTimesSmooth(BernoulliFamily):
+    r"""A stochastic gate times a smooth one: 0, or the square root of its mean.
+
+    With $U \sim \mathrm{Uniform}(0, 1)$,
+
+    $$c = 1[U < \sqrt p]\, \sqrt p.$$
+
+    Density with respect to counting measure on $\{0, \sqrt p\}$:
+    $p(\sqrt p) = \sqrt p$, $p(0) = 1 - \sqrt p$. Values are compared with $\sqrt p$ up to rounding;
+    all others score -inf.
+
+    `discrete` is Bernoulli($p$), matched in mean but not in law, so that no value can be hardened.
+
+    Shapes: `batch_shape` is that of the parameters, `event_shape` is `()`.
+
+    Gradient: through the smooth factor only. Of a linear objective it has half the true size: the
+    other half belongs to the gate, which is not differentiated.
+
+    Args:
+        probs: $p$ in (0, 1), the mean; not clamped.
+        logits: log-odds of $p$, finite.
+        validate_args: see `RelaxedDistribution`, as for what is raised.
+
+    Example:
+        >>> import torch, relaxit_torch as rt
+        >>> gate = rt.StochasticTimesSmooth(probs=torch.tensor(0.25))
+        >>> gate.relax(torch.tensor([0.4, 0.6]))
+        tensor([0.5000, 0.0000])
+
+    References:
+        Bengio, Léonard, Courville (2013), section 3.2.
+    """
+
+    support = constraints.unit_interval
+    noise_law = staticmethod(noise.uniform)
+
+    def __init__(
+        self,
+        probs: Parameter | None = None,
+        logits: Parameter | None = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        super().__init__(exactly_one_of(probs=probs, logits=logits), validate_args=validate_args)
+
+    def _relax(self, noise: Tensor) -> Tensor:
+        root = self._log_root().exp()
+        return torch.where(noise < root, root, 0.0)
+
+    def _log_prob(self, value: Tensor) -> Tensor:
+        log_root = self._log_root()
+        root = log_root.exp()
+        # 1 - sqrt(p) = (1 - p) / (1 + sqrt(p)) keeps its digits near p = 1.
+        at_0 = logsigmoid(-self.logits) - root.log1p()
+        limits = torch.finfo(self.storage_dtype)
+        near = (value - root).abs() <= 8 * limits.eps * (root + limits.tiny)
+        return torch.where(value == 0, at_0, torch.where(near, log_root, -torch.inf))
+
+    @property
+    @in_float32
+    def mean(self) -> Tensor:
+        return self.probs
+
+    @property
+    @in_float32
+    def variance(self) -> Tensor:
+        root = self._log_root().exp()
+        return self.probs * torch.sigmoid(-self.logits) * root / (1 + root)
+
+    @in_float32
+    def entropy(self) -> Tensor:
+        log_root = self._log_root()
+        log_0 = logsigmoid(-self.logits) - log_root.exp().log1p()
+        return -log_root.exp() * log_root - log_0.exp() * log_0
+
+    def _log_root(self) -> Tensor:
+        """`log sqrt(p)`, `(*batch)`."""
+        return 0.5 * logsigmoid(self.logits)

@@ -1,0 +1,95 @@
+"""What the Kullback-Leibler divergences of several distributions need; each is registered in the
+file of its distribution.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NoReturn
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, kl_divergence, register_kl
+
+from relaxit_torch.parameters import Parameter
+from relaxit_torch.relaxed_distribution import RelaxedDistribution
+
+
+@register_kl(RelaxedDistribution, RelaxedDistribution)
+@register_kl(RelaxedDistribution, Distribution)
+@register_kl(Distribution, RelaxedDistribution)
+def no_exact_form(p: Distribution, q: Distribution) -> NoReturn:
+    """For all pairs without a closed form: an error that says what to do instead."""
+    raise NotImplementedError(
+        f"KL({type(p).__name__} || {type(q).__name__}) has no exact form here; estimate it as the "
+        "mean of log p - log q over samples of p (rsample_and_log_prob scores them), or take that "
+        "of the discrete laws: kl_divergence(p.discrete, q.discrete)"
+    )
+
+
+def of_hard_laws(p: RelaxedDistribution, q: Distribution) -> Tensor:
+    """The divergence of discrete laws, where both sides have one."""
+    if not p.hard or not getattr(q, "hard", True):
+        no_exact_form(p, q)
+    other = q.discrete if isinstance(q, RelaxedDistribution) else q
+    divergence: Tensor = kl_divergence(p.discrete, other)
+    return divergence
+
+
+def require_equal(name: str, first: Parameter, second: Parameter) -> None:
+    """NotImplementedError unless two parameters are equal. Tensors synchronise: it is their values
+    on which the exactness of a divergence depends.
+    """
+    same = torch.as_tensor(first == second).all()
+    if not bool(same):
+        raise NotImplementedError(
+            f"this KL is exact for equal {name} only; estimate it as the mean of log p - log q "
+            "over samples of p (rsample_and_log_prob scores them)"
+        )
+
+
+def of_logistic(difference: Tensor) -> Tensor:
+    """KL of two logistic laws of one scale: `d coth(d / 2) - 2`, `d` the difference of log-odds."""
+    a = difference.abs()
+    # Bernoulli numbers: 2 B_2n / (2n)!, up to the term that is below an ulp at a = 1/2.
+    near = a.clamp(max=0.5).square()
+    coefficients = (
+        1 / 6,
+        -1 / 360,
+        1 / 15_120,
+        -1 / 604_800,
+        1 / 23_950_080,
+        -691 / 653_837_184_000,
+    )
+    series = torch.zeros_like(near)
+    for coefficient in reversed(coefficients):
+        series = (series + coefficient) * near
+    far = a.clamp(min=0.5)
+    decay = torch.exp(-far)
+    return torch.where(a < 0.5, series, far * (1 + decay) / (1 - decay) - 2)
+
+
+def of_concrete(p_logits: Tensor, q_logits: Tensor) -> Tensor:
+    """KL of two Concrete laws at one temperature, `(*batch)`: it does not depend on it.
+
+    `sum_k log(pi_k / rho_k) + K (I - psi(K))`, with `I = E log sum_k (rho_k / pi_k) E_k` over
+    exponential `E_k`: an integral over the real line of a smooth function that the trapezoidal rule
+    integrates to rounding. Memory: some 400 times that of the logits.
+    """
+    possible = p_logits > -torch.inf
+    comparable = (possible == (q_logits > -torch.inf)).all(-1)
+    log_ratio = torch.where(possible, q_logits, 0) - torch.where(possible, p_logits, 0)
+    # I(rho / pi) = log m + I(rho / (pi m)): with m the largest ratio one range fits all.
+    log_ratio = log_ratio.masked_fill(~possible, -torch.inf)
+    shift = log_ratio.amax(-1, keepdim=True)
+    shifted = (log_ratio - shift).masked_fill(~possible, -torch.inf)
+    # Analytic up to pi / 2 from the real line: an error of exp(-pi^2 / step).
+    step = 0.25
+    x = torch.arange(-60.0, 45.0, step, dtype=p_logits.dtype, device=p_logits.device)
+    x = x.reshape(-1, *(1,) * shifted.dim())
+    product = torch.exp(-torch.nn.functional.softplus(shifted + x).sum(-1))
+    integral = step * (torch.exp(-torch.exp(x.squeeze(-1))) - product).sum(0)
+    count = possible.sum(-1).to(p_logits.dtype)
+    ratios = torch.where(possible, log_ratio, 0).sum(-1)
+    divergence = count * (shift.squeeze(-1) + integral - torch.digamma(count)) - ratios
+    return torch.where(comparable, divergence, math.inf)

@@ -1,0 +1,126 @@
+"""Kullback-Leibler divergences against the reference's samples, and where they must refuse."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Bernoulli, Normal, OneHotCategorical, kl_divergence
+
+import relaxit_torch as rt
+from relaxit_reference import Spec
+from relaxit_reference.testing import strategies
+
+SAMPLES = 200_000
+
+
+def pair(spec: Spec, seed: int, batch_shape: tuple[int, ...] = ()) -> tuple[dict, dict]:
+    """Parameters of two laws with one temperature."""
+    random = np.random.default_rng(seed)
+    first, second = (
+        strategies.random_parameters(spec, random, ranges=spec.moderate, batch_shape=batch_shape)
+        for _ in range(2)
+    )
+    return first, {**second, **{k: v for k, v in first.items() if k == "temperature"}}
+
+
+@pytest.mark.parametrize("seed", [71, 72])
+def test_kl_is_the_mean_of_the_log_ratio(seed: int, spec: Spec, build) -> None:
+    if "kl" not in spec.closed_forms:
+        pytest.skip(f"{spec.name}.toml lists no closed form of the kl")
+    first, second = pair(spec, seed)
+    p = spec.reference_class(**first, **spec.arguments)
+    q = spec.reference_class(**second, **spec.arguments)
+    x = p.rvs(SAMPLES, random_state=seed)
+    ratio = p.logpdf(x) - q.logpdf(x)
+    found = kl_divergence(build(spec, first), build(spec, second)).item()
+    # A normal deviate exceeds 5.5 with probability 4e-8; the seeds are fixed.
+    assert abs(ratio.mean() - found) <= 5.5 * ratio.std() / SAMPLES**0.5 + 1e-12
+
+
+def test_kl_is_zero_of_a_law_with_itself_and_positive_otherwise(spec: Spec, build) -> None:
+    if "kl" not in spec.closed_forms:
+        pytest.skip(f"{spec.name}.toml lists no closed form of the kl")
+    first, second = pair(spec, 73, (20,))
+    p, q = build(spec, first), build(spec, second)
+    # Sums of some ten terms of size 10.
+    torch.testing.assert_close(
+        kl_divergence(p, p), torch.zeros(20, dtype=p.dtype, device=p.device), rtol=0, atol=1e-12
+    )
+    assert (kl_divergence(p, q) > 0).all()
+
+
+def test_kl_of_concrete_laws_needs_equal_temperatures(spec: Spec, build) -> None:
+    if "kl" not in spec.closed_forms or "temperature" not in spec.parameters or spec.discrete:
+        pytest.skip(f"the kl of {spec} does not depend on a temperature")
+    first, second = pair(spec, 74)
+    other = {**second, "temperature": first["temperature"] * 1.1}
+    with pytest.raises(NotImplementedError, match="equal temperatures"):
+        kl_divergence(build(spec, first), build(spec, other))
+
+
+def test_kl_of_two_categories_is_that_of_their_log_odds() -> None:
+    p = torch.tensor([[0.0, 1.5], [0.0, -7.0], [0.0, 0.1]], dtype=torch.float64)
+    q = torch.tensor([[0.0, -0.5], [0.0, 30.0], [0.0, 0.1 + 1e-4]], dtype=torch.float64)
+    categories = kl_divergence(rt.GumbelSoftmax(0.5, logits=p), rt.GumbelSoftmax(0.5, logits=q))
+    binary = kl_divergence(
+        rt.BinaryConcrete(0.5, logits=p[:, 1]), rt.BinaryConcrete(0.5, logits=q[:, 1])
+    )
+    # The sum of some ten terms of size up to 40 leaves 1e-13 of an absolute rounding error.
+    torch.testing.assert_close(categories, binary, rtol=1e-12, atol=1e-13)
+
+
+def test_kl_of_binary_concrete_is_accurate_near_and_far() -> None:
+    difference = torch.tensor([1e-6, 0.3, 0.5, 0.7, 20.0, 300.0], dtype=torch.float64)
+    law = rt.BinaryConcrete(0.5, logits=torch.zeros(6, dtype=torch.float64))
+    found = kl_divergence(law, rt.BinaryConcrete(0.5, logits=difference))
+    with mpmath.workdps(40):
+        exact = [mpmath.mpf(d) * mpmath.coth(mpmath.mpf(d) / 2) - 2 for d in difference.tolist()]
+    expected = [float(value) for value in exact]
+    torch.testing.assert_close(
+        found, torch.tensor(expected, dtype=torch.float64), rtol=1e-13, atol=0.0
+    )
+
+
+def test_impossible_categories_are_left_out_or_make_it_infinite() -> None:
+    p = rt.GumbelSoftmax(0.5, logits=torch.tensor([0.0, 1.0, -torch.inf]))
+    q = rt.GumbelSoftmax(0.5, logits=torch.tensor([1.0, 0.0, -torch.inf]))
+    smaller = kl_divergence(
+        rt.GumbelSoftmax(0.5, logits=torch.tensor([0.0, 1.0])),
+        rt.GumbelSoftmax(0.5, logits=torch.tensor([1.0, 0.0])),
+    )
+    torch.testing.assert_close(kl_divergence(p, q), smaller)
+    wider = rt.GumbelSoftmax(0.5, logits=torch.zeros(3))
+    assert kl_divergence(p, wider).item() == torch.inf
+
+
+def test_hard_laws_are_compared_with_discrete_ones() -> None:
+    logits = torch.tensor([0.5, -1.0])
+    expected = kl_divergence(Bernoulli(logits=logits), Bernoulli(0.5))
+    for law in (
+        rt.BinaryConcrete(0.5, logits=logits, hard=True),
+        rt.StraightThroughBernoulli(logits=logits),
+    ):
+        torch.testing.assert_close(kl_divergence(law, Bernoulli(0.5)), expected)
+    uniform = OneHotCategorical(torch.ones(2))
+    hard = rt.GumbelSoftmax(0.5, logits=logits, hard=True)
+    expected = kl_divergence(OneHotCategorical(logits=logits), uniform)
+    torch.testing.assert_close(kl_divergence(hard, uniform), expected)
+
+
+@pytest.mark.parametrize(
+    ("p", "q"),
+    [
+        (rt.BinaryConcrete(0.5, 0.5), Bernoulli(0.5)),
+        (rt.BinaryConcrete(0.5, 0.5), rt.BinaryConcrete(0.5, 0.5, hard=True)),
+        (rt.BinaryConcrete(0.5, 0.5), rt.LogitBinaryConcrete(0.5, 0.5)),
+        (rt.HardConcrete(logits=0.0), rt.HardConcrete(logits=0.0)),
+        (rt.StochasticTimesSmooth(0.5), Bernoulli(0.5)),
+        (Normal(0.0, 1.0), rt.LogitBinaryConcrete(0.5, 0.5)),
+    ],
+    ids=lambda law: repr(law),
+)
+def test_a_pair_without_an_exact_form_says_what_to_use(p, q) -> None:
+    with pytest.raises(NotImplementedError, match="rsample_and_log_prob"):
+        kl_divergence(p, q)
