@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.distributions import Normal, constraints
 
-from relaxit_torch import BinaryConcrete, GumbelSoftmax, RelaxedDistribution
+from relaxit_torch import BinaryConcrete, GumbelSoftmax, RelaxedDistribution, noise
 from relaxit_vae import Config, InputError, latents
 from relaxit_vae.latents import Latent, emitted, kebab_case, relaxations
 
@@ -16,16 +16,22 @@ class ToyRelaxation(RelaxedDistribution):
         "delta": constraints.positive,
     }
     support = constraints.real_vector
+    noise_law = staticmethod(noise.normal)
+    numbers = frozenset({"delta"})
 
     def __init__(self, loc, scale, delta=1.0, validate_args=None):
-        self.loc, self.scale, self.delta = loc, scale, delta
-        torch.distributions.Distribution.__init__(
-            self, scale.shape, loc.shape[-1:], validate_args=False
-        )
+        parameters = {"loc": loc, "scale": scale, "delta": delta}
+        super().__init__(parameters, validate_args=validate_args)
 
     @property
     def discrete(self):
         return Normal(self.loc, self.scale[..., None])
+
+    def harden(self, value):
+        return value.sign()
+
+    def _relax(self, noise):
+        return self.loc + self.scale[..., None] * noise
 
 
 def test_names_follow_the_classes():
@@ -106,3 +112,17 @@ def test_options_that_the_class_has_not_are_refused():
 def test_what_the_class_refuses_is_reported_in_its_words():
     with pytest.raises(InputError, match="binary-concrete: temperature must be positive"):
         Latent(BinaryConcrete, 3, 4, {"temperature": -1.0})
+
+
+def test_a_latent_without_discrete_codes_is_refused():
+    with pytest.raises(InputError, match="stochastic-times-smooth: .* has no hardening map"):
+        Latent.from_config(Config(latent="stochastic-times-smooth"))
+
+
+@pytest.mark.parametrize("name", sorted(relaxations()))
+def test_every_other_exported_relaxation_is_a_latent(name):
+    if name == "stochastic-times-smooth":
+        return
+    latent = Latent.from_config(Config(latent=name, variables=3, categories=4))
+    encoded = torch.randn(2, latent.parameter_size)
+    assert latent.posterior(encoded).harden(latent.posterior(encoded).rsample()).shape[:2] == (2, 3)

@@ -67,8 +67,9 @@ class Latent:
         for name in self.options.keys() - takes.keys():
             raise InputError(f"--{name} must be an option of the latent, but {self.name} has none")
         try:
-            self._example.discrete  # noqa: B018
-        except (ValueError, TypeError) as error:
+            # The bound is that of the discrete model: there must be one, and a way to its codes.
+            self._example.discrete.log_prob(self._example.harden(self._example.sample()))
+        except (ValueError, TypeError, NotImplementedError) as error:
             raise InputError(f"{self.name}: {error}") from error
 
     @classmethod
