@@ -115,7 +115,7 @@ def test_what_the_class_refuses_is_reported_in_its_words():
 
 
 def test_a_latent_without_discrete_codes_is_refused():
-    with pytest.raises(InputError, match="stochastic-times-smooth: .* has no hardening map"):
+    with pytest.raises(InputError, match=r"stochastic-times-smooth: .* has no hardening map"):
         Latent.from_config(Config(latent="stochastic-times-smooth"))
 
 
