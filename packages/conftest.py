@@ -33,7 +33,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
     With an argument `names` too it runs for every set of parameters that determines one.
     """
-    if "names" in metafunc.fixturenames:
+    if {"spec", "names"} <= {*metafunc.fixturenames}:
         pairs = [(spec, names) for spec in SPECS for names in spec.parameterisations()]
         ids = [f"{spec}-by {' and '.join(names)}" for spec, names in pairs]
         metafunc.parametrize(("spec", "names"), pairs, ids=ids)

@@ -65,6 +65,40 @@ def exp_gumbel_softmax(parameters: dict[str, Any], value: list[Any]) -> Any:
     )
 
 
+def _log_normal_cdf(x: Any) -> Any:
+    return mpmath.log(mpmath.erfc(-mpf(x) / mpmath.sqrt(2)) / 2)
+
+
+def gaussian_relaxed_bernoulli(parameters: dict[str, Any], value: float) -> Any:
+    loc, scale = mpf(parameters["loc"]), mpf(parameters["scale"])
+    if value in (0, 1):
+        return _log_normal_cdf(-loc / scale if value == 0 else (loc - 1) / scale)
+    return mpmath.log(mpmath.npdf(mpf(value), loc, scale))
+
+
+def hard_concrete(parameters: dict[str, Any], value: float) -> Any:
+    low, high = mpf(parameters["low"]), mpf(parameters["high"])
+    zero, one = _probabilities(parameters)
+    s = (mpf(value) - low) / (high - low)
+    below = (s / (1 - s)) ** mpf(parameters["temperature"]) * zero / one  # F(s) / (1 - F(s))
+    if value == 0:
+        return mpmath.log(below / (1 + below))
+    if value == 1:
+        return -mpmath.log(1 + below)
+    return mpmath.log(
+        mpf(parameters["temperature"]) * below / (1 + below) ** 2 / (s * (1 - s) * (high - low))
+    )
+
+
+def straight_through_bernoulli(parameters: dict[str, Any], value: float) -> Any:
+    return mpmath.log(_probabilities(parameters)[int(value)])
+
+
+def stochastic_times_smooth(parameters: dict[str, Any], value: float) -> Any:
+    root = mpmath.sqrt(_probabilities(parameters)[1])
+    return mpmath.log(1 - root) if value == 0 else mpmath.log(root)
+
+
 CASES = [
     pytest.param(variant, case, id=f"{variant}: {case.why}")
     for spec in load_specs()
