@@ -30,17 +30,6 @@ from relaxit_reference.testing.statistics import (
 N = 20_000
 
 
-def scaled(law: Any, factor: float) -> SimpleNamespace:
-    """A law whose density is `factor` times that of `law`."""
-    return SimpleNamespace(
-        spec=law.spec,
-        batch_shape=law.batch_shape,
-        event_shape=law.event_shape,
-        states=law.states,
-        logpdf=lambda x: law.logpdf(x) + np.log(factor),
-    )
-
-
 # Statistics.
 
 LAWS = {
@@ -59,19 +48,20 @@ def test_total_mass_is_one_for_a_density(law: Any) -> None:
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 def test_total_mass_sees_one_percent(law: Any) -> None:
-    np.testing.assert_allclose(total_mass(scaled(law, 1.01)), 1.01, rtol=0, atol=1e-8)
+    mass = total_mass(law, lambda x: law.logpdf(x) + np.log(1.01))
+    np.testing.assert_allclose(mass, 1.01, rtol=0, atol=1e-8)
 
 
 def test_total_mass_adds_atoms() -> None:
     law = BinaryConcrete(temperature=1.0, probs=0.5)  # uniform, so that each atom has density 1
     density = SimpleNamespace(atoms=(0.0, 1.0), kind="mixed")
     spec = SimpleNamespace(relax=law.spec.relax, density=density, discrete=False)
-    mixed = SimpleNamespace(**{**vars(scaled(law, 1.0)), "spec": spec})
+    mixed = SimpleNamespace(spec=spec, batch_shape=(), event_shape=(), logpdf=law.logpdf)
     np.testing.assert_allclose(total_mass(mixed), 3, atol=1e-6)
 
 
 def test_total_mass_refuses_what_it_cannot_integrate() -> None:
-    with pytest.raises(ValueError, match="at most 2 coordinates, but got 4"):
+    with pytest.raises(ValueError, match="at most 3 coordinates, but got 4"):
         total_mass(GumbelSoftmax(temperature=1.0, probs=np.full(5, 0.2)))
 
 

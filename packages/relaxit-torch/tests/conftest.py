@@ -28,7 +28,6 @@ class TorchLaw:
 
     spec: Spec
     distribution: Any
-    states: Callable[[], np.ndarray]
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -117,8 +116,7 @@ def build_law(build: Callable[..., Any]) -> Callable[..., TorchLaw]:
     """`build_law(spec, parameters, dtype="float64")` makes it behind the reference's interface."""
 
     def build_law(spec: Spec, parameters: Mapping[str, Any], dtype: Any = "float64") -> TorchLaw:
-        states = spec.reference_class(**parameters, **spec.arguments).states
-        return TorchLaw(spec, build(spec, parameters, dtype), states)
+        return TorchLaw(spec, build(spec, parameters, dtype))
 
     return build_law
 

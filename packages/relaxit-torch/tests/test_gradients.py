@@ -52,7 +52,8 @@ def directional(data, spec: Spec, law, parameters, argument, method: str, names)
         return points.reshape(len(points), *samples, *points.shape[1:])
 
     if method == "log_prob" and spec.discrete:
-        chosen = np.isclose(points_of(law), argument, rtol=1e-9, atol=0)
+        origin = spec.reference_class(**parameters, **spec.arguments)
+        chosen = np.isclose(points_of(origin), argument, rtol=1e-9, atol=0)
         chosen = chosen.all(tuple(range(chosen.ndim - spec.event_dim, chosen.ndim)), keepdims=True)
         chosen &= np.cumsum(chosen, axis=0) == 1
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 from scipy.special import expit, logit, softmax
 
-from relaxit_reference.domains import Array, Numeric
+from relaxit_reference.domains import Array, Chart, Numeric
 from relaxit_reference.spec import Spec, load_spec
 
 Size = int | tuple[int, ...] | None
@@ -43,9 +43,23 @@ class ReferenceDistribution:
             if getattr(self, name) is None:
                 continue
             value = np.asarray(getattr(self, name), dtype=np.float64)
+            dimensions = parameter.domain.event_dim
+            if value.ndim < dimensions:
+                raise ValueError(
+                    f"{name} must have at least {dimensions} dimension(s), "
+                    f"but got shape {value.shape}"
+                )
             if not np.all(parameter.domain.contains(value)):
                 raise ValueError(f"{name} must be {parameter.domain.describe()}, but got {value}")
-            object.__setattr__(self, name, value)
+            if name not in self.spec.counts:
+                object.__setattr__(self, name, value)
+        events = {
+            name: value.shape[value.ndim - self.spec.parameters[name].domain.event_dim :]
+            for name, value in self._given().items()
+        }
+        if len({size for shape in events.values() for size in shape}) > 1:
+            found = ", ".join(f"{name} {shape}" for name, shape in events.items() if shape)
+            raise ValueError(f"events of parameters must have one size, but got {found}")
         _ = self.batch_shape
 
     @property
@@ -54,7 +68,11 @@ class ReferenceDistribution:
         *_, last = (
             variant
             for variant in load_spec(type(self).__module__.rpartition(".")[2]).with_variants()
-            if all(getattr(self, name) == value for name, value in variant.arguments.items())
+            if all(
+                getattr(self, name) == value
+                for name, value in variant.arguments.items()
+                if isinstance(value, bool)
+            )
         )
         return last
 
@@ -115,6 +133,11 @@ class ReferenceDistribution:
         """The probability of a discrete value."""
         raise NotImplementedError
 
+    @property
+    def chart(self) -> Chart:
+        """Free coordinates on the support: by default those of the domain."""
+        return self.spec.relax.support
+
     def states(self) -> Array:
         """All values of a law on finitely many points, `(states, *batch_shape, *event_shape)`."""
         states = self.spec.relax.support.states(self.event_shape)
@@ -159,6 +182,7 @@ class ReferenceDistribution:
 
     def _given(self) -> dict[str, Array]:
         names = [f.name for f in fields(self) if f.name in self.spec.parameters]
+        names = [name for name in names if name not in self.spec.counts]
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from types import UnionType
+from types import ModuleType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from relaxit_reference import domains
-from relaxit_reference.domains import Domain
+from relaxit_reference.domains import Domain, Integer
 
 SPECS = Path(__file__).parent / "specs"
 
@@ -74,7 +74,7 @@ class Relax:
 
     latex: str
     support: Domain
-    gradient: Literal["pathwise", "straight_through"]
+    gradient: Literal["pathwise", "straight_through", "none"]
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,18 @@ class Case:
     log_prob: float
 
 
+@dataclass(frozen=True)
+class Direction:
+    """One direction of a map between distributions: the function that computes it, and how."""
+
+    function: str
+    meaning: str
+    latex: str
+
+
+_NOT_OF_A_MAP = typing.cast("Any", None)
+"""Maps between distributions have no noise; all others must, so that nobody need ask."""
+
 CLOSED_FORMS = ("cdf", "icdf", "mean", "variance", "mode", "entropy", "kl")
 
 
@@ -149,16 +161,18 @@ class Spec:
     classes: Classes
     references: tuple[Reference, ...]
     parameters: Mapping[str, Parameter]
-    noise: Noise
-    relax: Relax
-    density: Density
     closed_forms: tuple[str, ...]
+    noise: Noise = _NOT_OF_A_MAP
+    relax: Relax = _NOT_OF_A_MAP
+    density: Density = _NOT_OF_A_MAP
+    directions: tuple[Direction, ...] = ()
     exclusive: tuple[tuple[str, ...], ...] = ()
+    arguments: Mapping[str, bool | int] = field(default_factory=dict)
+    sizes: tuple[int, ...] = (3, 2, 5)
     harden: Harden | None = None
     laws: tuple[Law, ...] = ()
     variants: tuple[Variant, ...] = ()
     cases: tuple[Case, ...] = ()
-    arguments: Mapping[str, bool] = field(default_factory=dict, metadata={"derived": True})
 
     def __str__(self) -> str:
         arguments = ", ".join(f"{name}={value}" for name, value in self.arguments.items())
@@ -175,6 +189,11 @@ class Spec:
     def moderate(self) -> dict[str, tuple[float, float]]:
         """The ranges of parameters in which nothing is extreme."""
         return {name: p.moderate for name, p in self.parameters.items() if p.moderate}
+
+    @property
+    def counts(self) -> dict[str, Parameter]:
+        """The parameters that are whole numbers, such as how many categories are drawn."""
+        return {n: p for n, p in self.parameters.items() if isinstance(p.domain, Integer)}
 
     @property
     def discrete(self) -> bool:
@@ -205,8 +224,9 @@ class Spec:
         for name in ("closed_forms", "laws"):
             if getattr(variant, name) is not None:
                 changes[name] = getattr(variant, name)
+        arguments = {**self.arguments, **variant.arguments}
         return dataclasses.replace(
-            self, **changes, arguments=variant.arguments, cases=variant.cases, variants=()
+            self, **changes, arguments=arguments, cases=variant.cases, variants=()
         )
 
     @cached_property
@@ -216,10 +236,13 @@ class Spec:
         return typing.cast("type[Any]", getattr(module, self.classes.reference))
 
     def parameterisations(self) -> list[tuple[str, ...]]:
-        """The sets of parameters that determine the distribution: one of each exclusive group."""
+        """The sets of parameters that determine the distribution: one of each exclusive group.
+
+        Without the counts, whose numbers are among the `arguments`.
+        """
         sets: list[tuple[str, ...]] = [()]
         grouped = {name: group for group in self.exclusive for name in group}
-        for name in self.parameters:
+        for name in [name for name in self.parameters if name not in self.counts]:
             group = grouped.get(name, (name,))
             if name == group[0]:
                 sets = [(*chosen, member) for chosen in sets for member in group]
@@ -335,6 +358,20 @@ def _check(spec: Spec, path: Path) -> None:
             require(name in spec.parameters, f"exclusive: no parameter is called {name!r}")
     module = importlib.import_module("relaxit_reference")
     found = getattr(module, spec.classes.reference, None)
+    if spec.kind == "map":
+        require(
+            isinstance(found, ModuleType),
+            f"classes.reference: relaxit_reference has no module {spec.classes.reference!r}",
+        )
+        require(bool(spec.directions), "missing key 'directions'")
+        for direction in spec.directions:
+            require(
+                callable(getattr(found, direction.function, None)),
+                f"directions: {spec.classes.reference} has no function {direction.function!r}",
+            )
+        return
+    for table in ("noise", "relax", "density"):
+        require(getattr(spec, table) is not None, f"missing key {table!r}")
     require(
         isinstance(found, type) and dataclasses.is_dataclass(found),
         f"classes.reference: relaxit_reference has no class {spec.classes.reference!r}",
@@ -344,9 +381,12 @@ def _check(spec: Spec, path: Path) -> None:
         require(
             name in known, f"parameters.{name}: {spec.classes.reference} has no parameter {name!r}"
         )
-    for variant in spec.variants:
-        for name in variant.arguments:
-            require(name in known, f"variants: {spec.classes.reference} has no argument {name!r}")
+    given = [("arguments", spec.arguments), *(("variants", v.arguments) for v in spec.variants)]
+    for where, arguments in given:
+        for name in arguments:
+            require(name in known, f"{where}: {spec.classes.reference} has no argument {name!r}")
+    for name in spec.counts:
+        require(name in spec.arguments, f"arguments: there must be a number for {name!r}")
     for each in spec.with_variants():
         for form in each.closed_forms:
             require(form in CLOSED_FORMS, f"closed_forms: unknown closed form {form!r}")

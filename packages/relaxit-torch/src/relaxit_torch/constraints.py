@@ -2,24 +2,40 @@
 
 `torch.distributions.constraints` has most of them, but its `positive` accepts infinity, its
 `real_vector` accepts rows without a finite entry, and its `simplex` rejects a fifth of all float32
-softmax rows of 100,000 categories. `transform_to` and `biject_to` work on all that are continuous.
+softmax rows of 100,000 categories. `transform_to` works on all that are continuous, and `biject_to`
+on all of these but correlation matrices.
 """
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Transform, biject_to, constraints, transform_to
+from torch.distributions import (
+    ComposeTransform,
+    Transform,
+    biject_to,
+    constraints,
+    transform_to,
+)
 
 
 class Region(constraints.Constraint):
     """A constraint in words, with the torch constraint whose transform reaches the same region."""
 
     words: str
-    like: constraints.Constraint
+    like: Any
 
     def __repr__(self) -> str:
         return self.words
+
+    def check(self, value: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def parts(self, value: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """What must hold, in words, and where it does: of each event, or of each of its entries."""
+        yield self.words, self.check(value)
 
 
 class _Boolean(Region):
@@ -155,6 +171,111 @@ class _LogSoftmax(Transform):
         return torch.Size((*shape[:-1], shape[-1] - 1))
 
 
+class Independent(Region):
+    """Vectors whose entries lie in another region, or arrays whose rows do."""
+
+    def __init__(self, of: Region) -> None:
+        self.of = of
+        self.words = f"{of.words} in every {'row' if of.event_dim else 'entry'}"
+        self.event_dim = of.event_dim + 1
+        self.is_discrete = of.is_discrete
+        self.like = None if of.is_discrete else constraints.independent(of.like, 1)
+
+    def check(self, value: Tensor) -> Tensor:
+        return self.of.check(value).all(-1)
+
+    def parts(self, value: Tensor) -> Iterator[tuple[str, Tensor]]:
+        yield self.words, self.of.check(value)
+
+
+class _Arrangement(Region):
+    words = "one 1 among zeros in every row, in no column twice"
+    is_discrete = True
+    event_dim = 2
+
+    def check(self, value: Tensor) -> Tensor:
+        return one_hot.check(value).all(-1) & (value.sum(-2) <= 1).all(-1)
+
+
+class _Matrix(Region):
+    """Square matrices, of which several things must hold."""
+
+    event_dim = 2
+
+    def check(self, value: Tensor) -> Tensor:
+        valid = torch.ones(value.shape[:-2], dtype=torch.bool, device=value.device)
+        for _, held in self.parts(value):
+            valid = valid & held.flatten(valid.dim()).all(-1)
+        return valid
+
+
+class _LowerCholesky(_Matrix):
+    words = "lower triangular with a positive diagonal"
+    like = constraints.lower_cholesky
+
+    def parts(self, value: Tensor) -> Iterator[tuple[str, Tensor]]:
+        yield "finite", value.isfinite()
+        yield "lower triangular", value.tril() == value
+        yield "of positive diagonal", _off_diagonal(value) | (value > 0)
+
+
+class _CorrelationCholesky(_Matrix):
+    words = "lower triangular with a positive diagonal and rows of length 1"
+    like = constraints.corr_cholesky
+
+    def parts(self, value: Tensor) -> Iterator[tuple[str, Tensor]]:
+        yield from lower_cholesky.parts(value)
+        wide = value.to(torch.promote_types(value.dtype, torch.float32))
+        length = wide.square().sum(-1)
+        yield "of rows of length 1", (length - 1).abs() <= 2 * _rounding_of_a_sum(value)
+
+
+class _Covariance(_Matrix):
+    words = "symmetric and positive definite"
+    like = constraints.positive_definite
+
+    def parts(self, value: Tensor) -> Iterator[tuple[str, Tensor]]:
+        yield "finite", value.isfinite()
+        size = value.abs().amax((-2, -1), keepdim=True)
+        yield "symmetric", (value - value.mT).abs() <= size * _rounding_of_a_sum(value)
+        wide = value.to(torch.promote_types(value.dtype, torch.float32))
+        yield "positive definite", torch.linalg.cholesky_ex(wide).info == 0
+
+
+class _Correlation(_Matrix):
+    words = "symmetric with a unit diagonal and positive definite"
+
+    def parts(self, value: Tensor) -> Iterator[tuple[str, Tensor]]:
+        *others, definite = covariance.parts(value)
+        yield from others
+        near = (value - 1).abs() <= _rounding_of_a_sum(value)
+        yield "of unit diagonal", _off_diagonal(value) | near
+        yield definite
+
+
+def _off_diagonal(value: Tensor) -> Tensor:
+    return ~torch.eye(value.shape[-1], dtype=torch.bool, device=value.device)
+
+
+class _Gram(Transform):
+    """`L L^T`, of a Cholesky factor of a correlation matrix."""
+
+    domain = _CorrelationCholesky()
+    codomain = _Correlation()
+    bijective = True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Gram)
+
+    __hash__ = Transform.__hash__
+
+    def _call(self, x: Tensor) -> Tensor:
+        return x @ x.mT
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return torch.linalg.cholesky(y)
+
+
 boolean = _Boolean()
 one_hot = _OneHot()
 positive = _Positive()
@@ -166,8 +287,23 @@ unit_interval = _UnitInterval()
 category_logits = _CategoryLogits()
 simplex = _Simplex()
 log_simplex = _LogSimplex()
+lower_cholesky = _LowerCholesky()
+correlation_cholesky = _CorrelationCholesky()
+covariance = _Covariance()
+correlation = _Correlation()
+arrangement = _Arrangement()
+real_vector = Independent(real)
+positive_vector = Independent(positive)
+boolean_vector = Independent(boolean)
+open_unit_cube = Independent(open_unit_interval)
+unit_cube = Independent(unit_interval)
+simplex_rows = Independent(simplex)
 
 for _registry in (transform_to, biject_to):
-    for _region in Region.__subclasses__():
+    for _region in (*Region.__subclasses__(), *_Matrix.__subclasses__()):
         _registry.register(_region, lambda region, registry=_registry: registry(region.like))
     _registry.register(_LogSimplex, lambda region: _LogSoftmax())
+transform_to.register(
+    _Correlation,
+    lambda region: ComposeTransform([transform_to(correlation_cholesky), _Gram()]),
+)

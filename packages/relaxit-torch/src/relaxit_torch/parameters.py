@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.distributions.constraints import Constraint
 
+from relaxit_torch.constraints import Region
+
 Parameter = float | Tensor
 T = TypeVar("T")
 
@@ -85,7 +87,7 @@ def unify(
     for name in [name for name in given if name not in tensors]:
         # Made where it is needed: `as_tensor` would make it on the CPU and copy it.
         tensors[name] = torch.full((), given[name], dtype=dtype, device=device)
-    batch_shapes = {}
+    batch_shapes, event_shapes = {}, {}
     for name, tensor in tensors.items():
         event_dim = constraints[name].event_dim
         if tensor.dim() < event_dim:
@@ -93,7 +95,11 @@ def unify(
                 f"{name} must have at least {event_dim} dimension(s), "
                 f"but got shape {tuple(tensor.shape)}"
             )
-        batch_shapes[name] = tensor.shape[: tensor.dim() - event_dim]
+        split = tensor.dim() - event_dim
+        batch_shapes[name], event_shapes[name] = tensor.shape[:split], tensor.shape[split:]
+    if len({size for shape in event_shapes.values() for size in shape}) > 1:
+        found = ", ".join(f"{n} {tuple(shape)}" for n, shape in event_shapes.items() if shape)
+        raise ValueError(f"events of parameters must have one size, but got {found}")
     try:
         batch_shape: torch.Size = torch.broadcast_shapes(*batch_shapes.values())
     except RuntimeError:
@@ -117,19 +123,19 @@ def expand(
     return expanded
 
 
-def check(name: str, value: Parameter, region: Constraint) -> None:
+def check(name: str, value: Parameter, region: Region) -> None:
     """Raises ValueError with the first entry of `value` that lies outside `region`."""
     # A number is shown as it was given, not as float32 rounds it.
     tensor = value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
-    valid = region.check(tensor)
-    if valid.all():
-        return
-    index = tuple((~valid).nonzero()[0].tolist())
-    entry: Any = tensor[index].tolist()
-    if isinstance(entry, list) and len(entry) > 8:
-        entry = f"[{', '.join(map(str, entry[:8]))}, ...]"
-    place = f" at index {index}" if index else ""
-    raise ValueError(f"{name} must be {region!r}, but got {entry}{place}")
+    for words, valid in region.parts(tensor):
+        if valid.all():
+            continue
+        index = tuple((~valid).nonzero()[0].tolist())
+        entry: Any = tensor[index].tolist()
+        if isinstance(entry, list) and len(entry) > 8:
+            entry = f"[{', '.join(map(str, entry[:8]))}, ...]"
+        place = f" at index {index}" if index else ""
+        raise ValueError(f"{name} must be {words}, but got {entry}{place}")
 
 
 def _as_tensor(name: str, value: Any) -> Tensor:

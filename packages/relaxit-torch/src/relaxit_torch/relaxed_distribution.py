@@ -91,7 +91,8 @@ class RelaxedDistribution(TorchDistribution):
         self._raise_low_precision()
         if self._validate_args:
             for name, value in unified.items():
-                _parameters.check(name, value, self.arg_constraints[name])
+                region: Any = self.arg_constraints[name]
+                _parameters.check(name, value, region)
 
     # -- what a subclass implements -------------------------------------------------------------
 

@@ -33,9 +33,9 @@ def sensitivity(function: Callable[..., Array], inputs: Mapping[str, Any], spec:
     total = np.zeros_like(base)
     for name, value in inputs.items():
         x = np.asarray(value, dtype=np.float64)
-        dimensions = (
-            spec.parameters[name].domain.event_dim if name in spec.parameters else spec.event_dim
-        )
+        dimensions = {"noise": len(spec.noise.shape), "value": spec.event_dim}.get(name)
+        if dimensions is None:
+            dimensions = spec.parameters[name].domain.event_dim
         for entry in np.ndindex(x.shape[x.ndim - dimensions :]):
             moved = x.copy()
             moved[(..., *entry)] *= 1 + RELATIVE_STEP

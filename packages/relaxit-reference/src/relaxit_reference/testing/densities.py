@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
-from types import SimpleNamespace
 
 import numpy as np
 from scipy.special import gammaln, logsumexp
@@ -25,7 +24,7 @@ from relaxit_reference.testing.probes import (
 def pasted(half: Half, unit: Answers) -> Iterator[str]:
     """Densities in another base measure, without a constant, or of another law altogether."""
     offsets = [a - half.truth(probe.value, probe.parameters) for probe, a in unit]
-    options = [_jacobians(half.spec, probe.value) for probe, _ in unit]
+    options = [_jacobians(half.spec, probe) for probe, _ in unit]
     for jacobian in zip(*options, strict=True):
         rest = [o - added for o, (_, added) in zip(offsets, jacobian, strict=True)]
         if not all(np.allclose(r, r[:1], 1e-9, 1e-9) for r in rest):
@@ -43,7 +42,7 @@ def pasted(half: Half, unit: Answers) -> Iterator[str]:
 def _family(half: Half, unit: Answers) -> Iterator[str]:
     """Whether a log density is linear in logarithms, or quadratic: a Beta, Dirichlet or normal."""
     support, (probe, answer) = half.spec.relax.support, unit[-1]
-    if not has_chart(half.spec, probe.value.shape[answer.ndim :]):
+    if not has_chart(reference(half.spec, probe.parameters)):
         return
     # The samples of the first batch element.
     zeros = (0,) * (answer.ndim - 1)
@@ -87,18 +86,11 @@ def mass(half: Half, unit: Answers, already: list[str]) -> Iterator[str]:
     probe = unit[0][0]
     batch = reference(half.spec, probe.parameters).batch_shape
     parameters = probe.element(half.spec, (0,) * (1 + len(batch)))
-    law, support = reference(half.spec, parameters), half.spec.relax.support
-    if not half.spec.discrete and support.chart_dim(law.event_shape) > 1:
+    law = reference(half.spec, parameters)
+    if not half.spec.discrete and law.chart.chart_dim(law.event_shape) > 1:
         return
-    candidate = SimpleNamespace(
-        spec=half.spec,
-        batch_shape=(),
-        event_shape=law.event_shape,
-        states=law.states,
-        logpdf=lambda value: half.answer(value, parameters),
-    )
     try:
-        total = float(total_mass(candidate))
+        total = float(total_mass(law, lambda value: half.answer(value, parameters)))
     except (CandidateError, NotImplementedError):
         return
     adds_up = "Its probabilities add up to" if half.spec.discrete else "Its density integrates to"
@@ -108,13 +100,13 @@ def mass(half: Half, unit: Answers, already: list[str]) -> Iterator[str]:
         yield f"{adds_up} 1, so that it may be that of another law."
 
 
-def _jacobians(spec: Spec, value: Array) -> Iterator[tuple[str, Array]]:
+def _jacobians(spec: Spec, probe: Probe) -> Iterator[tuple[str, Array]]:
     """Sentences on the base measure, and what each fault adds to a log density."""
     support = spec.relax.support
     yield "", np.zeros(())
-    if not has_chart(spec, value.shape[value.ndim - spec.event_dim :]):
+    if not has_chart(reference(spec, probe.parameters)):
         return
-    coordinates = support.to_chart(value)
+    coordinates = support.to_chart(probe.value)
     own = support.log_jacobian(coordinates)
     if isinstance(support, Interval | Simplex):
         other = "logit" if isinstance(support, Interval) else "logarithm"

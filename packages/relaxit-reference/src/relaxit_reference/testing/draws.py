@@ -57,17 +57,18 @@ def random_parameters(
     *,
     names: tuple[str, ...] | None = None,
     batch_shape: tuple[int, ...] = (),
-    categories: int = 3,
+    categories: int | None = None,
     ranges: Ranges | None = None,
     dtype: Any = np.float64,
 ) -> dict[str, Array]:
     """Parameters for a statistical test, all of them of the full batch shape."""
     names = spec.parameterisations()[-1] if names is None else names
+    categories = spec.sizes[0] if categories is None else categories
     shapes = dict.fromkeys(names, batch_shape)
     return place_parameters(spec, names, shapes, categories, ranges or {}, dtype, random.random)
 
 
-def accepted_and_refused(domain: Domain) -> list[tuple[Any, bool]]:
+def accepted_and_refused(domain: Domain, size: int = 3) -> list[tuple[Any, bool]]:
     """Events at the ends of a domain, outside it and NaN, each with whether it is accepted."""
-    events = [*domain.end_points(), *domain.outside()]
+    events = [*domain.end_points(size), *domain.outside(size)]
     return [(event, bool(np.all(domain.contains(event)))) for event in events]

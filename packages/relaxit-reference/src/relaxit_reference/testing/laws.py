@@ -47,8 +47,8 @@ def _limit(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
         if law.expected == "discrete":
             goal = limiting.harden(sample)
         else:
-            dimension = spec.relax.support.chart_dim(sample.shape[1:])
-            goal = spec.relax.support.from_chart(np.zeros(dimension))
+            chart = spec.relax.support
+            goal = chart.from_chart(np.zeros(chart.chart_dim(sample.shape[1:])))
         distances.append(float(np.abs(sample - goal).mean()))
     # The mean distance is of the order of the temperature, or of its inverse: the noise has a
     # bounded density, and moments.

@@ -63,11 +63,10 @@ def reference(spec: Spec, parameters: Mapping[str, Any]) -> Any:
     return spec.reference_class(**parameters, **spec.arguments)
 
 
-def has_chart(spec: Spec, event_shape: tuple[int, ...]) -> bool:
+def has_chart(law: Any) -> bool:
     """Whether the support is a continuum with coordinates."""
-    support = spec.relax.support
     try:
-        support.from_chart(np.zeros(support.chart_dim(event_shape)))
+        law.chart.from_chart(np.zeros(law.chart.chart_dim(law.event_shape)))
     except NotImplementedError:
         return False
     return True
@@ -84,7 +83,8 @@ def probes(spec: Spec, seed: int) -> list[Probe]:
         for place, region in enumerate(regions):
             # Three categories among three batch elements is the coincidence at which a missing
             # event dimension goes unnoticed; other numbers tell the dimensions apart.
-            counts = (2, 3, 5) if spec.event_dim and region == "unit" else (3 + 2 * (place % 2),)
+            sizes = sorted(spec.sizes)
+            counts = sizes if spec.event_dim and region == "unit" else [sizes[-2:][place % 2]]
             for count in counts:
                 first = ((BATCH,), (), (2, 1))[(place + count) % 3]
                 probe = _probe(spec, region, names, count, first, random)
@@ -141,9 +141,12 @@ def _moderate(spec: Spec, region: str) -> dict[str, tuple[float, float]]:
 
 
 def _values(spec: Spec, region: str, law: Any, noise: Array, random: np.random.Generator) -> Array:
-    support = spec.relax.support
+    support, chart = spec.relax.support, law.chart
     if region == "edge":
-        ends = [np.asarray(end, dtype=np.float64) for end in support.end_points()]
+        ends = [
+            np.asarray(end, dtype=np.float64)
+            for end in support.end_points(law.event_shape[-1] if law.event_shape else 1)
+        ]
         ends = [end for end in ends if np.all(np.isfinite(end)) and end.shape == law.event_shape]
         single = (1,) * len(law.batch_shape)
         events = np.array(ends).reshape(len(ends), *single, *law.event_shape)
@@ -151,16 +154,16 @@ def _values(spec: Spec, region: str, law: Any, noise: Array, random: np.random.G
     if spec.discrete:
         return np.asarray(np.resize(law.states(), (SAMPLES, *law.batch_shape, *law.event_shape)))
     sampled = np.asarray(law.relax(noise))
-    if region == "moderate" or not has_chart(spec, law.event_shape):
+    if region == "moderate" or not has_chart(law):
         return sampled
-    shape = (SAMPLES, *law.batch_shape, support.chart_dim(law.event_shape))
+    shape = (SAMPLES, *law.batch_shape, chart.chart_dim(law.event_shape))
     if region == "impossible":
-        sampled[::2] = support.from_chart(random.normal(size=shape))[::2]
+        sampled[::2] = chart.from_chart(random.normal(size=shape))[::2]
         return sampled
     if region == "unit":
-        return support.from_chart(random.normal(scale=2.0, size=shape))
+        return chart.from_chart(random.normal(scale=2.0, size=shape))
     low, high = FAR if region == "extreme" else (-15.0, 15.0)
-    return support.from_chart(random.uniform(low, high, size=shape))
+    return chart.from_chart(random.uniform(low, high, size=shape))
 
 
 class CandidateError(Exception):

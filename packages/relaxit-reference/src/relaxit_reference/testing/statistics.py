@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from relaxit_reference.domains import Array
+
+LogDensity = Callable[[Array], Array]
 
 ALARM_RATE = 1e-6
 """The p-value below which a statistical test fails.
@@ -18,42 +21,64 @@ the chance that any of them had to be given another seed is 10^-3; a Kolmogorov-
 that large at n = 20,000 is 0.019, so that faults of two percent of probability are found.
 """
 
-STEP = 0.15
-"""Step of the trapezoidal rule in the chart. The densities are analytic there up to a distance of
-pi / temperature from the real line, so the error is exp(-2 pi^2 / (temperature STEP)): 4e-12 at
-temperature 5."""
+SETTLED = 1e-5
+"""The change of the trapezoidal rule at which its step is halved no more. Where densities are
+analytic its error is exp(-c / step), or less: half the step squares it, so that a change of 10^-5
+leaves an error of 10^-10."""
 
-REACH = 40.0
-"""Half the width of the grid: at temperature 0.7 and logits within 3 the density has fallen to
-exp(-0.7 * (40 - 3 / 0.7)) = 1e-11 of its peak."""
+FINEST = 1 / 32
+"""The smallest step of the trapezoidal rule, where a wrong density is not analytic."""
+
+REACH = 36.0
+"""Half the width of the grid, in coordinates times the temperature: with logits within 3 a density
+with exponential tails has fallen to exp(-(36 - 3)) = 5e-15 of its peak."""
+
+DIMENSIONS = 3
+"""The most free coordinates in which mass is integrated."""
 
 
-def total_mass(law: Any) -> Array:
+def total_mass(law: Any, logpdf: LogDensity | None = None) -> Array:
     """The mass of `exp(logpdf)`, atoms included, for each batch element of `law`.
 
-    `law` has `spec`, `logpdf`, `batch_shape` and `event_shape`, as reference distributions have.
-    Events of at most two free coordinates.
+    Args:
+        law: a reference distribution, with events of at most three free coordinates.
+        logpdf: the log density of an implementation of this law; by default its own.
     """
+    logpdf = law.logpdf if logpdf is None else logpdf
     support, batch = law.spec.relax.support, law.batch_shape
     if law.spec.discrete:
-        return np.asarray(np.exp(law.logpdf(law.states())).sum(0))
+        return np.asarray(np.exp(logpdf(law.states())).sum(0))
     if law.spec.density.kind == "mixed":
         nodes, weights = _gauss_legendre(np.linspace(support.low, support.high, PANELS + 1))
         weights = weights.reshape(-1, *(1,) * len(batch))
-        between = np.sum(np.exp(law.logpdf(_before_batch(nodes, law))) * weights, axis=0)
-        atoms = [np.exp(law.logpdf(np.full(batch, atom))) for atom in law.spec.density.atoms]
+        between = np.sum(np.exp(logpdf(_before_batch(nodes, law))) * weights, axis=0)
+        atoms = [np.exp(logpdf(np.full(batch, atom))) for atom in law.spec.density.atoms]
         return np.asarray(between + sum(atoms))
-    dimension = support.chart_dim(law.event_shape)
-    if dimension > 2:
-        raise ValueError(f"quadrature takes at most 2 coordinates, but got {dimension}")
-    axis = np.arange(-REACH, REACH + STEP / 2, STEP)
+    dimension = law.chart.chart_dim(law.event_shape)
+    if dimension > DIMENSIONS:
+        raise ValueError(f"quadrature takes at most {DIMENSIONS} coordinates, but got {dimension}")
+    step, mass, change = 1.0, _trapezoid(law, logpdf, 1.0), np.inf
+    while change > SETTLED and step > FINEST:
+        step /= 2
+        finer = _trapezoid(law, logpdf, step)
+        mass, change = finer, float(np.max(np.abs(finer - mass)))
+    return mass
+
+
+def _trapezoid(law: Any, logpdf: LogDensity, step: float) -> Array:
+    """The integral over the chart, stretched by the temperature: the width of a relaxed law there
+    is that of its noise over the temperature.
+    """
+    dimension, batch = law.chart.chart_dim(law.event_shape), law.batch_shape
+    width = 1 / np.broadcast_to(getattr(law, "temperature", 1.0), batch)[..., None]
+    axis = np.arange(-REACH, REACH + step / 2, step)
     grid = np.stack(np.meshgrid(*[axis] * dimension, indexing="ij"), -1).reshape(-1, dimension)
     total = np.zeros(batch)
-    for coordinates in np.array_split(grid, max(1, len(grid) // 50_000)):
-        values = _before_batch(support.from_chart(coordinates), law)
-        jacobian = support.log_jacobian(coordinates).reshape(-1, *(1,) * len(batch))
-        total += np.exp(law.logpdf(values) + jacobian).sum(0)
-    return np.asarray(total * STEP**dimension)
+    for part in np.array_split(grid, max(1, len(grid) // 50_000)):
+        coordinates = part.reshape(-1, *(1,) * len(batch), dimension) * width
+        log_density = logpdf(law.chart.from_chart(coordinates))
+        total += np.exp(log_density + law.chart.log_jacobian(coordinates)).sum(0)
+    return np.asarray(total * (step * width[..., 0]) ** dimension)
 
 
 PANELS = 1_000
@@ -135,15 +160,15 @@ def law_against_density(sample: Array, law: Any) -> float:
         return chi_square(
             np.append(_counts(sample, points), counts), np.append(np.exp(law.logpdf(points)), cells)
         )
-    dimension = support.chart_dim(law.event_shape)
+    chart, dimension = law.chart, law.chart.chart_dim(law.event_shape)
     axis, weight = _gauss_legendre(CELL_EDGES)
     grid = np.stack(np.meshgrid(*[axis] * dimension, indexing="ij"), -1).reshape(-1, dimension)
     cell_weights = np.prod(np.meshgrid(*[weight] * dimension, indexing="ij"), axis=0).ravel()
-    log_density = law.logpdf(support.from_chart(grid)) + support.log_jacobian(grid)
+    log_density = law.logpdf(chart.from_chart(grid)) + chart.log_jacobian(grid)
     masses = np.exp(log_density) * cell_weights
     masses = masses.reshape((len(CELL_EDGES) - 1, 20) * dimension)
     masses = masses.sum(tuple(range(1, 2 * dimension, 2)))
-    counts, _ = np.histogramdd(support.to_chart(sample), bins=[CELL_EDGES] * dimension)
+    counts, _ = np.histogramdd(chart.to_chart(sample), bins=[CELL_EDGES] * dimension)
     outside = len(sample) - counts.sum()
     return chi_square(
         np.append(counts.ravel(), outside), np.append(masses.ravel(), max(0.0, 1 - masses.sum()))

@@ -17,7 +17,6 @@ from relaxit_reference.testing.draws import accepted_and_refused as accepted_and
 from relaxit_reference.testing.draws import random_parameters as random_parameters
 
 BATCH_SHAPES = ((), (1,), (3,), (2, 3))
-CATEGORIES = (2, 3, 5)
 
 
 @st.composite
@@ -36,7 +35,7 @@ def parameters(
     shapes = {name: draw(st.sampled_from([batch, (), (1,) * len(batch)])) for name in names}
     if batch_shape is not None:
         shapes[names[-1]] = batch
-    count = draw(st.sampled_from(CATEGORIES)) if categories is None else categories
+    count = draw(st.sampled_from(spec.sizes)) if categories is None else categories
 
     def draw_unit(shape: tuple[int, ...]) -> Array:
         return draw(arrays(np.float64, shape, elements=st.floats(0, 1, width=32)))
@@ -61,7 +60,7 @@ def values(
 ) -> Array:
     """Arbitrary values of the support: coordinates within `reach`, or states of a finite one."""
     law = spec.reference_class(**parameters, **spec.arguments)
-    support, event = spec.relax.support, law.event_shape
+    chart, event = law.chart, law.event_shape
     if spec.discrete:
         states = law.states()
         index = draw(st.integers(0, len(states) - 1))
@@ -71,6 +70,6 @@ def values(
             rolled, order.reshape(1, *order.shape, *(1,) * len(event)), axis=0
         )[0]
         return np.asarray(picked).astype(dtype).astype(np.float64)
-    shape = (*law.batch_shape, support.chart_dim(event))
+    shape = (*law.batch_shape, chart.chart_dim(event))
     coordinates = draw(arrays(np.float64, shape, elements=st.floats(-reach, reach)))
-    return np.asarray(support.from_chart(coordinates)).astype(dtype).astype(np.float64)
+    return np.asarray(chart.from_chart(coordinates)).astype(dtype).astype(np.float64)
