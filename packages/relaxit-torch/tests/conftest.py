@@ -48,7 +48,7 @@ class TorchLaw:
 
     def rvs(self, size: Any, random_state: int) -> np.ndarray:
         torch.manual_seed(random_state)
-        return _array(self.distribution.rsample(tuple(np.atleast_1d(size))))
+        return _array(self.distribution.sample(tuple(np.atleast_1d(size))))
 
     def relax(self, noise: Any) -> np.ndarray:
         return _array(self.distribution.relax(self.tensor(noise)))
