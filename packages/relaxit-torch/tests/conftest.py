@@ -83,6 +83,12 @@ def make(spec: Spec, parameters: Mapping[str, Any], dtype: Any, device: str, **o
     return getattr(relaxit_torch, spec.classes.torch)(**tensors, **spec.arguments, **options)
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Whatever a test draws, it draws the same each time."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def device(request: pytest.FixtureRequest) -> str:
     return str(request.config.getoption("--device"))
