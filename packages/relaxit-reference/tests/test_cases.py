@@ -144,6 +144,17 @@ def correlated_bernoulli(parameters: dict[str, Any], value: list[float]) -> Any:
     return mpmath.log(mpmath.quad(density, sorted(x for x in edges if x <= h)))
 
 
+def invertible_gaussian(parameters: dict[str, Any], value: list[float]) -> Any:
+    temperature, delta = mpf(parameters["temperature"]), mpf(parameters["delta"])
+    *first, last = map(mpf, value)
+    normal = zip(first, map(mpf, parameters["loc"]), map(mpf, parameters["scale"]), strict=True)
+    density = mpmath.fprod(
+        mpmath.npdf(temperature * mpmath.log(delta * c / last), loc, scale) * temperature
+        for c, loc, scale in normal
+    )
+    return mpmath.log(density / mpmath.fprod(map(mpf, value)))
+
+
 def straight_through_bernoulli(parameters: dict[str, Any], value: float) -> Any:
     return mpmath.log(_probabilities(parameters)[int(value)])
 

@@ -12,6 +12,7 @@ from .distributions.gaussian_relaxed_bernoulli import (
 )
 from .distributions.gumbel_softmax import GumbelSoftmax as GumbelSoftmax
 from .distributions.hard_concrete import HardConcrete as HardConcrete
+from .distributions.invertible_gaussian import InvertibleGaussian as InvertibleGaussian
 from .distributions.logit_binary_concrete import LogitBinaryConcrete as LogitBinaryConcrete
 from .distributions.stochastic_times_smooth import StochasticTimesSmooth as StochasticTimesSmooth
 from .distributions.straight_through_bernoulli import (

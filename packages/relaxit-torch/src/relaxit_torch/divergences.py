@@ -4,7 +4,9 @@ file of its distribution.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import NoReturn
 
 import torch
@@ -35,6 +37,18 @@ def of_hard_laws(p: RelaxedDistribution, q: Distribution) -> Tensor:
     other = q.discrete if isinstance(q, RelaxedDistribution) else q
     divergence: Tensor = kl_divergence(p.discrete, other)
     return divergence
+
+
+def in_float32(divergence: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Runs a divergence on the float32 copies of distributions of low precision."""
+
+    @functools.wraps(divergence)
+    def raised(p: Distribution, q: Distribution) -> Tensor:
+        low = p if isinstance(p, RelaxedDistribution) else q
+        pair = [law._working if isinstance(law, RelaxedDistribution) else law for law in (p, q)]
+        return divergence(*pair).to(low.dtype)
+
+    return raised
 
 
 def require_equal(name: str, first: Parameter, second: Parameter) -> None:
@@ -68,6 +82,12 @@ def of_logistic(difference: Tensor) -> Tensor:
     far = a.clamp(min=0.5)
     decay = torch.exp(-far)
     return torch.where(a < 0.5, series, far * (1 + decay) / (1 - decay) - 2)
+
+
+def of_normal(p_loc: Tensor, p_scale: Tensor, q_loc: Tensor, q_scale: Tensor) -> Tensor:
+    """KL of two normal laws, elementwise."""
+    ratio, shift = p_scale / q_scale, (p_loc - q_loc) / q_scale
+    return 0.5 * (ratio.square() - 1 + shift.square()) - ratio.log()
 
 
 def of_centred_normal(p_factor: Tensor, q_factor: Tensor) -> Tensor:

@@ -146,6 +146,52 @@ def log_bivariate_ndtr(x: Tensor, y: Tensor, correlation: Tensor) -> Tensor:
     return torch.where(both | one, reflected, log_part)
 
 
+def log_prob_of_greatest(loc: Tensor, scale: Tensor) -> Tensor:
+    """The log-probabilities that each of independent normal variables is the greatest of all and
+    positive, and at last that none is positive: `(*batch, n)` to `(*batch, n + 1)`.
+
+    An integral over the real line for each variable. The error of a probability is below 1e-12 in
+    float64 (some roundings in float32) for any number of variables, any `loc`, and scales whose
+    ratio is at most 10^3; it is below 1e-6 for a ratio of 10^6. A probability below that error is
+    small and finite, and no more is known of it. Memory: 200 times that of `loc`.
+    """
+    nodes, log_weights = _quadrature_of_greatest(loc.detach(), scale.detach())
+    x = (nodes - loc) / scale
+    log_below = log_ndtr(x)
+    log_density = -0.5 * x.square() - scale.log() - 0.5 * math.log(2 * math.pi)
+    log_others = log_below.sum(-1, keepdim=True) - log_below
+    greatest = (log_density + log_others + log_weights).logsumexp(0)
+    return torch.cat([greatest, log_ndtr(-loc / scale).sum(-1, keepdim=True)], -1)
+
+
+def _quadrature_of_greatest(loc: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Places in the positive numbers, and logarithms of their weights, `(nodes, *batch, 1)`."""
+    # Where the product of all distribution functions falls below exp(-40): its logarithm is
+    # concave, so that Newton's method comes near that place from below and never passes it.
+    low = (loc - 9 * scale).amax(-1, keepdim=True)
+    for _ in range(8):
+        x = (low - loc) / scale
+        log_below = log_ndtr(x)
+        slope = torch.exp(-0.5 * x.square() - log_below) / (math.sqrt(2 * math.pi) * scale)
+        missing = (-40 - log_below.sum(-1, keepdim=True)).clamp(min=0)
+        low = low + missing / slope.sum(-1, keepdim=True)
+    low = low.clamp(min=0)
+    # Every variable that matters has its mean less than 9 deviations above `low`. So at a distance
+    # t from there nothing changes on a scale below t / 18: in log t one step fits all scales.
+    high = (loc + 9 * scale).amax(-1, keepdim=True)
+    width = torch.maximum(high - low, scale.amax(-1, keepdim=True))
+    # Below the smallest scale t goes to 0 twice exponentially (Takahasi, Mori 1974).
+    depth = (width / scale.amin(-1, keepdim=True)).log() + 1
+    nodes = 200
+    step = (depth + 3.6) / nodes
+    s = -step * torch.arange(nodes + 1, dtype=loc.dtype, device=loc.device).reshape(
+        -1, *(1,) * loc.dim()
+    )
+    tail = torch.exp(-(s + depth))
+    log_t = s - tail + width.log()
+    return low + log_t.exp(), log_t + tail.log1p() + step.log()
+
+
 def _log_ndtr_of_negative(a: Tensor) -> Tensor:
     """`log_ndtr(-a)` for `a >= 0`."""
     return torch.log(torch.special.erfcx(a * math.sqrt(0.5)) / 2) - 0.5 * a.square()
