@@ -44,9 +44,9 @@ def in_float32(divergence: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @functools.wraps(divergence)
     def raised(p: Distribution, q: Distribution) -> Tensor:
-        low = p if isinstance(p, RelaxedDistribution) else q
+        relaxed = [law for law in (p, q) if isinstance(law, RelaxedDistribution)]
         pair = [law._working if isinstance(law, RelaxedDistribution) else law for law in (p, q)]
-        return divergence(*pair).to(low.dtype)
+        return divergence(*pair).to(relaxed[0].dtype)
 
     return raised
 

@@ -44,6 +44,34 @@ def log_softmax(scores: Tensor) -> Tensor:
     return shifted - others.log1p()
 
 
+def complement_of_shares(shares: Tensor) -> Tensor:
+    """`1 - shares` over the last dimension, precise also for a share that is nearly 1.
+
+    The sum of all shares is 1, so that the complement of the largest is the sum of the others.
+    """
+    top = shares.argmax(-1, keepdim=True)
+    others = shares.scatter(-1, top, 0.0).sum(-1, keepdim=True)
+    return (1 - shares).scatter(-1, top, others)
+
+
+def log_gamma_entropy(a: Tensor) -> Tensor:
+    """The entropy of the logarithm of a Gamma(a) variable: `lgamma(a) - a psi(a) + a`.
+
+    Precise also for a large `a`, where it is that of a normal variable of variance `1 / a` and the
+    three terms cancel (`scipy.stats.loggamma.entropy`).
+    """
+    near, far = a.clamp(max=10), a.clamp(min=10)
+    direct = torch.lgamma(near) - near * torch.digamma(near) + near
+    # Stirling's series: B_2n / ((2n - 1) a^(2n - 1)), up to the term below an ulp at a = 10.
+    coefficients = (1 / 6, -1 / 90, 1 / 210, -1 / 210, 5 / 594, -691 / 30_030, 7 / 78)
+    inverse = far.reciprocal()
+    square, series = inverse.square(), coefficients[-1] * inverse
+    for coefficient in reversed(coefficients[:-1]):
+        series = series * square + coefficient * inverse
+    normal = 0.5 * (math.log(2 * math.pi) + 1 - far.log())
+    return torch.where(a < 10, direct, normal + series)
+
+
 def normal_density(x: Tensor) -> Tensor:
     """The density of the standard normal law (`scipy.stats.norm.pdf`)."""
     return torch.exp(-0.5 * x.square()) / math.sqrt(2 * math.pi)
