@@ -7,7 +7,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -30,6 +30,26 @@ def no_exact_form(p: Distribution, q: Distribution) -> NoReturn:
     )
 
 
+Divergence = Callable[[Any, Any], Tensor]
+
+
+def exact(p_class: type, q_class: type) -> Callable[[Divergence], Divergence]:
+    """Registers a closed form. The arithmetic of low precision is in float32, as elsewhere."""
+
+    def register(function: Divergence) -> Divergence:
+        @functools.wraps(function)
+        def raised(p: Any, q: Any) -> Tensor:
+            laws = [x for x in (p, q) if isinstance(x, RelaxedDistribution)]
+            dtype = functools.reduce(torch.promote_types, (law.dtype for law in laws))
+            working = (x._working if isinstance(x, RelaxedDistribution) else x for x in (p, q))
+            return function(*working).to(dtype)
+
+        register_kl(p_class, q_class)(raised)
+        return function
+
+    return register
+
+
 def of_hard_laws(p: RelaxedDistribution, q: Distribution) -> Tensor:
     """The divergence of discrete laws, where both sides have one."""
     if not p.hard or not getattr(q, "hard", True):
@@ -37,18 +57,6 @@ def of_hard_laws(p: RelaxedDistribution, q: Distribution) -> Tensor:
     other = q.discrete if isinstance(q, RelaxedDistribution) else q
     divergence: Tensor = kl_divergence(p.discrete, other)
     return divergence
-
-
-def in_float32(divergence: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Runs a divergence on the float32 copies of distributions of low precision."""
-
-    @functools.wraps(divergence)
-    def raised(p: Distribution, q: Distribution) -> Tensor:
-        relaxed = [law for law in (p, q) if isinstance(law, RelaxedDistribution)]
-        pair = [law._working if isinstance(law, RelaxedDistribution) else law for law in (p, q)]
-        return divergence(*pair).to(relaxed[0].dtype)
-
-    return raised
 
 
 def require_equal(name: str, first: Parameter, second: Parameter) -> None:

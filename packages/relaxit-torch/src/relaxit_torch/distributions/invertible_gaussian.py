@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import register_kl
 
 from relaxit_torch import constraints, divergences, noise
 from relaxit_torch.families import OneHotFamily
@@ -125,8 +124,7 @@ class InvertibleGaussian(OneHotFamily):
         return self.loc / temperature - shift, self.scale / temperature
 
 
-@register_kl(InvertibleGaussian, InvertibleGaussian)
-@divergences.in_float32
+@divergences.exact(InvertibleGaussian, InvertibleGaussian)
 def _kl(p: InvertibleGaussian, q: InvertibleGaussian) -> Tensor:
     """That of the log-odds: one map leads from them to the values, whatever the parameters."""
     return divergences.of_normal(*p._log_odds, *q._log_odds).sum(-1)

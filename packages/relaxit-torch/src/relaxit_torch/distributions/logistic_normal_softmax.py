@@ -134,16 +134,14 @@ class LogisticNormalSoftmax(RelaxedDistribution):
         return Triangular(self._cholesky_of("covariance_matrix", "scale_tril"))
 
 
-@register_kl(LogisticNormalSoftmax, LogisticNormalSoftmax)
-@divergences.in_float32
+@divergences.exact(LogisticNormalSoftmax, LogisticNormalSoftmax)
 def _kl(p: LogisticNormalSoftmax, q: LogisticNormalSoftmax) -> Tensor:
     """That of the normal log-ratios."""
     cross = log_ratios.expected_log_density(q._spread, p.loc - q.loc, p._spread)
     return -log_ratios.entropy(p._spread) - cross
 
 
-@register_kl(Dirichlet, LogisticNormalSoftmax)
-@divergences.in_float32
+@divergences.exact(Dirichlet, LogisticNormalSoftmax)
 def _kl_of_dirichlet(p: Dirichlet, q: LogisticNormalSoftmax) -> Tensor:
     """By the log-ratios too: those of independent Gamma variables, whose logarithms have the means
     psi(a) and variances psi1(a).
