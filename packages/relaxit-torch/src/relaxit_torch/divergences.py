@@ -126,6 +126,12 @@ def of_logistic(difference: Tensor) -> Tensor:
     return torch.where(a < 0.5, series, far * (1 + decay) / (1 - decay) - 2)
 
 
+def of_normal(p_loc: Tensor, p_scale: Tensor, q_loc: Tensor, q_scale: Tensor) -> Tensor:
+    """KL of two normal laws, elementwise."""
+    ratio, shift = p_scale / q_scale, (p_loc - q_loc) / q_scale
+    return 0.5 * (ratio.square() - 1 + shift.square()) - ratio.log()
+
+
 def of_centred_normal(p_factor: Tensor, q_factor: Tensor) -> Tensor:
     """KL of two normal laws of mean 0, by the Cholesky factors of their covariances, `(*batch)`."""
     ratio = torch.linalg.solve_triangular(q_factor, p_factor, upper=False)

@@ -33,6 +33,27 @@ def in_float32(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return raised
 
 
+class _FromFloat16(torch.autograd.Function):
+    """float16 to float32. A gradient beyond the range of float16 becomes its greatest number: the
+    infinity that it would be rounded to is NaN as soon as a saturated softmax multiplies it by 0.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(value: Tensor) -> Tensor:
+        return value.float()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        greatest = torch.finfo(torch.float16).max
+        return gradients[0].clamp(-greatest, greatest).half()
+
+
 class RelaxedDistribution(TorchDistribution):
     """A random variable written as `relax(noise)`: parameter-free noise and a differentiable map.
 
@@ -209,6 +230,8 @@ class RelaxedDistribution(TorchDistribution):
             support: Any = self.support
             _parameters.check("value", value, support)
         working = self._working
+        if value.dtype == torch.float16:
+            value = _FromFloat16.apply(value)
         log_prob = working._log_mass if self.hard else working._log_prob
         return log_prob(value.to(working.dtype)).to(self.dtype)
 

@@ -53,6 +53,34 @@ def log_softmax(scores: Tensor) -> Tensor:
     return shifted - others.log1p()
 
 
+def complement_of_shares(shares: Tensor) -> Tensor:
+    """`1 - shares` over the last dimension, precise also for a share that is nearly 1.
+
+    The sum of all shares is 1, so that the complement of the largest is the sum of the others.
+    """
+    top = shares.argmax(-1, keepdim=True)
+    others = shares.scatter(-1, top, 0.0).sum(-1, keepdim=True)
+    return (1 - shares).scatter(-1, top, others)
+
+
+def log_gamma_entropy(a: Tensor) -> Tensor:
+    """The entropy of the logarithm of a Gamma(a) variable: `lgamma(a) - a psi(a) + a`.
+
+    Precise also for a large `a`, where it is that of a normal variable of variance `1 / a` and the
+    three terms cancel (`scipy.stats.loggamma.entropy`).
+    """
+    near, far = a.clamp(max=10), a.clamp(min=10)
+    direct = torch.lgamma(near) - near * torch.digamma(near) + near
+    # Stirling's series: B_2n / ((2n - 1) a^(2n - 1)), up to the term below an ulp at a = 10.
+    coefficients = (1 / 6, -1 / 90, 1 / 210, -1 / 210, 5 / 594, -691 / 30_030, 7 / 78)
+    inverse = far.reciprocal()
+    square, series = inverse.square(), coefficients[-1] * inverse
+    for coefficient in reversed(coefficients[:-1]):
+        series = series * square + coefficient * inverse
+    normal = 0.5 * (math.log(2 * math.pi) + 1 - far.log())
+    return torch.where(a < 10, direct, normal + series)
+
+
 def normal_density(x: Tensor) -> Tensor:
     """The density of the standard normal law (`scipy.stats.norm.pdf`)."""
     return torch.exp(-0.5 * x.square()) / math.sqrt(2 * math.pi)
@@ -154,6 +182,52 @@ def log_bivariate_ndtr(x: Tensor, y: Tensor, correlation: Tensor) -> Tensor:
     share = torch.where(one, torch.exp(log_part - log_y), 0)
     reflected = torch.where(both, torch.log1p(-outside), log_y + torch.log1p(-share))
     return torch.where(both | one, reflected, log_part)
+
+
+def log_prob_of_greatest(loc: Tensor, scale: Tensor) -> Tensor:
+    """The log-probabilities that each of independent normal variables is the greatest of all and
+    positive, and at last that none is positive: `(*batch, n)` to `(*batch, n + 1)`.
+
+    An integral over the real line for each variable. The error of a probability is below 1e-12 in
+    float64 (some roundings in float32) for any number of variables, any `loc`, and scales whose
+    ratio is at most 10^3; it is below 1e-6 for a ratio of 10^6. A probability below that error is
+    small and finite, and no more is known of it. Memory: 200 times that of `loc`.
+    """
+    nodes, log_weights = _quadrature_of_greatest(loc.detach(), scale.detach())
+    x = (nodes - loc) / scale
+    log_below = log_ndtr(x)
+    log_density = -0.5 * x.square() - scale.log() - 0.5 * math.log(2 * math.pi)
+    log_others = log_below.sum(-1, keepdim=True) - log_below
+    greatest = (log_density + log_others + log_weights).logsumexp(0)
+    return torch.cat([greatest, log_ndtr(-loc / scale).sum(-1, keepdim=True)], -1)
+
+
+def _quadrature_of_greatest(loc: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Places in the positive numbers, and logarithms of their weights, `(nodes, *batch, 1)`."""
+    # Where the product of all distribution functions falls below exp(-40): its logarithm is
+    # concave, so that Newton's method comes near that place from below and never passes it.
+    low = (loc - 9 * scale).amax(-1, keepdim=True)
+    for _ in range(8):
+        x = (low - loc) / scale
+        log_below = log_ndtr(x)
+        slope = torch.exp(-0.5 * x.square() - log_below) / (math.sqrt(2 * math.pi) * scale)
+        missing = (-40 - log_below.sum(-1, keepdim=True)).clamp(min=0)
+        low = low + missing / slope.sum(-1, keepdim=True)
+    low = low.clamp(min=0)
+    # Every variable that matters has its mean less than 9 deviations above `low`. So at a distance
+    # t from there nothing changes on a scale below t / 18: in log t one step fits all scales.
+    high = (loc + 9 * scale).amax(-1, keepdim=True)
+    width = torch.maximum(high - low, scale.amax(-1, keepdim=True))
+    # Below the smallest scale t goes to 0 twice exponentially (Takahasi, Mori 1974).
+    depth = (width / scale.amin(-1, keepdim=True)).log() + 1
+    nodes = 200
+    step = (depth + 3.6) / nodes
+    s = -step * torch.arange(nodes + 1, dtype=loc.dtype, device=loc.device).reshape(
+        -1, *(1,) * loc.dim()
+    )
+    tail = torch.exp(-(s + depth))
+    log_t = s - tail + width.log()
+    return low + log_t.exp(), log_t + tail.log1p() + step.log()
 
 
 def _log_ndtr_of_negative(a: Tensor) -> Tensor:
