@@ -44,6 +44,18 @@ def log_softmax(scores: Tensor) -> Tensor:
     return shifted - others.log1p()
 
 
+def log1mexpexp(x: Tensor) -> Tensor:
+    """`log(1 - exp(-exp(x)))`: the logarithm of the inverse of the complementary log-log link.
+
+    Precise on both sides: it approaches `x` far to the left, and 0 to the right.
+    """
+    # Each branch sees only arguments at which it is finite, so that no gradient is NaN. At the ends
+    # of the clamps it has reached its limit: exp(-40) and exp(-exp(4)) are less than an ulp of 1.
+    low, high = x.clamp(-40, 0).exp(), x.clamp(0, 4).exp()
+    left = x.clamp(max=0) + torch.log(-torch.expm1(-low) / low)
+    return torch.where(x < 0, left, torch.log1p(-torch.exp(-high)))
+
+
 def normal_density(x: Tensor) -> Tensor:
     """The density of the standard normal law (`scipy.stats.norm.pdf`)."""
     return torch.exp(-0.5 * x.square()) / math.sqrt(2 * math.pi)

@@ -82,8 +82,12 @@ def derivative(
 def surrogate_pullback(
     spec: Spec, parameters: Mapping[str, Any], noise: Array, cotangent: Array, name: str
 ) -> Array:
-    """`d sum(cotangent * surrogate(noise)) / d parameter`, one entry of the parameter at a time."""
-    step, base = 1e-5, np.asarray(parameters[name], dtype=np.float64)
+    """`d sum(cotangent * surrogate(noise)) / d parameter`, one entry of the parameter at a time.
+
+    With so small a step that no sample of a map that jumps, whose derivative is that between the
+    jumps, is likely to cross one.
+    """
+    step, base = 1e-8, np.asarray(parameters[name], dtype=np.float64)
     gradient = np.zeros_like(base)
     for entry in np.ndindex(base.shape):
         ends = []
