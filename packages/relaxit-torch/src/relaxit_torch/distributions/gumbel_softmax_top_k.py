@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.distributions.constraints import dependent_property
 
-from relaxit_torch import constraints, divergences, noise
+from relaxit_torch import constraints, divergences, noise, rows
 from relaxit_torch.distributions.exp_gumbel_softmax import scores
 from relaxit_torch.distributions.gumbel_softmax import GumbelSoftmax
-from relaxit_torch.distributions.plackett_luce import PlackettLuce, without_earlier_choices
+from relaxit_torch.distributions.plackett_luce import PlackettLuce
 from relaxit_torch.families import RowsFamily
 from relaxit_torch.parameters import Parameter, exactly_one_of
 from relaxit_torch.relaxed_distribution import Shape
@@ -97,10 +96,7 @@ class GumbelSoftmaxTopK(RowsFamily):
         return PlackettLuce(self.k, logits=self.logits, validate_args=self._validate_args)
 
     def harden(self, value: Tensor) -> Tensor:
-        # The argmax; of entries that round to the same, that which the next row lacks.
-        following = torch.cat([value[..., 1:, :], torch.zeros_like(value[..., :1, :])], -2)
-        choices = (value - following).argmax(-1, keepdim=True)
-        return torch.zeros_like(value).scatter(-1, choices, 1.0)
+        return rows.harden(value)
 
     def khot(self, value: Tensor) -> Tensor:
         """The relaxed indicator of the drawn categories, the sum of the rows: `(*shape, K)`."""
@@ -123,18 +119,8 @@ class GumbelSoftmaxTopK(RowsFamily):
 
     def _relax_khot(self, noise: Tensor) -> Tensor:
         score = scores(self._rows(), noise.unsqueeze(-2)).squeeze(-2)
-        order = greatest(score, self.k)
-        top, others = score.gather(-1, order), score.scatter(-1, order, -torch.inf)
-        least = top[..., -1:]
-        weight = (others - least).exp()
-        # Z_j, what normalises row j, is added up from the last row: subtracting what was taken
-        # would leave nothing of it. An entry is exp(score) times the sum of 1 / Z_j over the rows
-        # that have it. In float64, as scores of 10^4 have three digits after the point in float32.
-        wide, last = top.double(), weight.sum(-1, keepdim=True).double().log1p() + least.double()
-        log_normaliser = torch.cat([last, wide[..., :-1].flip(-1)], -1).logcumsumexp(-1).flip(-1)
-        log_inverse = (-log_normaliser).logcumsumexp(-1)
-        drawn = (wide + log_inverse).exp().to(score.dtype)
-        soft = (weight * drawn[..., -1:]).scatter(-1, order, drawn)
+        order = rows.greatest(score, self.k)
+        soft = rows.sum_of_softmaxes(score, order)
         if not self.hard:
             return soft
         return straight_through(torch.zeros_like(soft).scatter(-1, order, 1.0), soft)
@@ -148,7 +134,9 @@ class GumbelSoftmaxTopK(RowsFamily):
         if self.independent_noise:
             return self._rows(taken)._log_prob(value).sum(-1)
         density = self._rows()._log_prob(value[..., :1, :]).squeeze(-1)
-        return torch.where(self._follow_from_first(value, taken), density, -torch.inf)
+        return torch.where(
+            rows.follow_from_first(value, taken, self.storage_dtype), density, -torch.inf
+        )
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
         if not self.independent_noise:
@@ -165,7 +153,7 @@ class GumbelSoftmaxTopK(RowsFamily):
     def _masked_scores(self, noise: Tensor) -> Tensor:
         of_rows = noise if self.independent_noise else noise.unsqueeze(-2)
         score = scores(self._rows(), of_rows)
-        return without_earlier_choices(score.expand(*score.shape[:-2], *self.event_shape))
+        return rows.without_earlier_choices(score.expand(*score.shape[:-2], *self.event_shape))
 
     def _rows(self, taken: Tensor | None = None) -> GumbelSoftmax:
         """The law of rows, one or all of them, on the categories that are left to each."""
@@ -174,40 +162,13 @@ class GumbelSoftmaxTopK(RowsFamily):
             temperature = temperature.unsqueeze(-1)
         if taken is not None:
             logits = logits.masked_fill(taken, -torch.inf)
-        rows = GumbelSoftmax(temperature, logits=logits, validate_args=False)
-        rows.storage_dtype = self.storage_dtype
-        return rows
-
-    def _follow_from_first(self, value: Tensor, taken: Tensor) -> Tensor:
-        """Whether each row is the one before it without its greatest entry, normalised again.
-
-        A softmax has the relative error of its exponentials: an ulp of their arguments, which go as
-        far as the logarithm of the smallest number. Four of these, and of the ulps of what is
-        stored. What underflowed is lost to the entry and, once for each, to the sum.
-        """
-        stored, worked = torch.finfo(self.storage_dtype), torch.finfo(value.dtype)
-        relative = 4 * (stored.eps - worked.eps * math.log(stored.tiny * stored.eps))
-        lost = worked.tiny + stored.tiny * stored.eps
-        taken, after = taken[..., 1:, :], value[..., 1:, :]
-        before = value[..., :-1, :].masked_fill(taken, 0)
-        expected = after * before.sum(-1, keepdim=True)
-        allowed = relative * torch.maximum(before, expected)
-        allowed = allowed + lost * (1 + value.shape[-1] * after)
-        follows = ((before - expected).abs() <= allowed) & (~taken | (after == 0))
-        return follows.all(-1).all(-1)
+        law = GumbelSoftmax(temperature, logits=logits, validate_args=False)
+        law.storage_dtype = self.storage_dtype
+        return law
 
     @property
     def _noise_event_shape(self) -> torch.Size:
         return self.event_shape if self.independent_noise else self.event_shape[1:]
-
-
-def greatest(score: Tensor, k: int) -> Tensor:
-    """Where the `k` greatest are, in descending order; of equal ones the first, as in argmax."""
-    score = score.detach()
-    # One more than k, so that the order of the last of them is right too.
-    candidates = score.topk(min(k + 1, score.shape[-1])).indices.sort(-1).values
-    order = score.gather(-1, candidates).argsort(-1, descending=True, stable=True)
-    return candidates.gather(-1, order)[..., :k]
 
 
 @divergences.exact(GumbelSoftmaxTopK, GumbelSoftmaxTopK)

@@ -11,6 +11,7 @@ from relaxit_torch import constraints, noise, parameters
 from relaxit_torch.families import RowsFamily
 from relaxit_torch.parameters import exactly_one_of
 from relaxit_torch.relaxed_distribution import DiscreteDistribution, in_float32
+from relaxit_torch.rows import without_earlier_choices
 from relaxit_torch.special import log1mexpexp
 
 
@@ -114,34 +115,25 @@ class PlackettLuce(RowsFamily, DiscreteDistribution):
 
     @property
     def mode(self) -> Tensor:
-        order = self.logits.argsort(-1, descending=True, stable=True)[..., : self.k]
+        order = self.logits.sort(stable=True, descending=True).indices[..., : self.k]
         one_hot = self.logits.new_zeros(self.batch_shape + self.event_shape)
         return one_hot.scatter(-1, order.unsqueeze(-1), 1.0)
-
-
-def without_earlier_choices(scores: Tensor) -> Tensor:
-    """`scores` of rows, `(*shape, k, K)`, with -inf where an earlier row has its greatest one."""
-    rows = []
-    taken = torch.zeros_like(scores[..., 0, :], dtype=torch.bool)
-    for row in scores.unbind(-2):
-        rows.append(row.masked_fill(taken, -torch.inf))
-        taken = taken.scatter(-1, rows[-1].argmax(-1, keepdim=True), True)
-    return torch.stack(rows, -2)
 
 
 def log_product_integral(log_weights: Tensor) -> Tensor:
     """`log int_0^1 prod_i (1 - u^w_i) du` over the weights of the last dimension."""
     # With u = exp(-exp(x)) the integrand is entire and log-concave, has its peak at 0 <= x <=
-    # log(k + 1) and falls off to the left at least as exp(x), to the right as exp(-exp(x)). The
-    # error of the trapezoidal rule is exp(-pi^2 / step), that of the strip in which exp(-exp(x)) is
-    # bounded, and exp(-2 pi^2 / ((k + 1) step^2)), that of a peak as narrow as a Gamma(k + 1).
+    # log(k + 1) and falls off to the left at least as exp(x), to the right as exp(-exp(x)). At a
+    # distance a < pi / 2 from the real line it is at most cos(a)^-(k + 1) times as large (as where
+    # all weights are small: a Gamma(k + 1)), so that the trapezoidal rule has a relative error of
+    # exp(-2 pi a / step) cos(a)^-(k + 1), whichever a makes it smallest.
     k = log_weights.shape[-1]
-    digits = -math.log(torch.finfo(log_weights.dtype).eps)
-    step = math.pi * min(math.pi / digits, math.sqrt(2 / (digits * (k + 1))))
+    digits = 2 - math.log(torch.finfo(log_weights.dtype).eps)
+    angles = (0.1 * n for n in range(1, 16))
+    step = max(2 * math.pi * a / (digits - (k + 1) * math.log(math.cos(a))) for a in angles)
     end = math.log(k + 1 + math.sqrt(2 * digits * (k + 1)) + digits)
-    x = torch.arange(
-        -digits - 2, end, step, dtype=log_weights.dtype, device=log_weights.device
-    ).reshape(-1, *(1,) * (log_weights.dim() - 1))
+    x = torch.arange(-digits, end, step, dtype=log_weights.dtype, device=log_weights.device)
+    x = x.reshape(-1, *(1,) * (log_weights.dim() - 1))
     factors = log1mexpexp(log_weights + x.unsqueeze(-1)).sum(-1)
     log_integral = (x - x.exp() + factors).logsumexp(0) + math.log(step)
     return log_integral.clamp(max=0)
