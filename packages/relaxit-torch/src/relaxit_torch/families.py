@@ -151,6 +151,10 @@ class RowsFamily(CategoricalFamily):
             )
         return torch.Size((self.k, categories))
 
+    @property
+    def _noise_event_shape(self) -> torch.Size:
+        return self.event_shape[1:]
+
     def _contradicted(self, khot: Tensor) -> Tensor:
         """Whether an impossible category is among those that are drawn."""
         return (~self.possible & (khot > 0)).any(-1)

@@ -68,7 +68,8 @@ class PlackettLuce(RowsFamily, DiscreteDistribution):
         super().__init__(k, exactly_one_of(probs=probs, logits=logits), validate_args=validate_args)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        scores = (self.logits + noise).unsqueeze(-2).expand(*noise.shape[:-1], *self.event_shape)
+        scores = (self.logits + noise).unsqueeze(-2)
+        scores = scores.expand(*scores.shape[:-2], *self.event_shape)
         choices = without_earlier_choices(scores).argmax(-1, keepdim=True)
         return torch.zeros_like(scores).scatter(-1, choices, 1.0)
 
