@@ -168,7 +168,7 @@ class GumbelSoftmaxTopK(RowsFamily):
 
     @property
     def _noise_event_shape(self) -> torch.Size:
-        return self.event_shape if self.independent_noise else super()._noise_event_shape
+        return self.event_shape if self.independent_noise else self.event_shape[1:]
 
 
 @divergences.exact(GumbelSoftmaxTopK, GumbelSoftmaxTopK)

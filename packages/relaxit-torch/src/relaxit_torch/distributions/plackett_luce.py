@@ -15,7 +15,7 @@ from relaxit_torch.rows import without_earlier_choices
 from relaxit_torch.special import log1mexpexp
 
 
-class PlackettLuce(RowsFamily, DiscreteDistribution):
+class PlackettLuce(DiscreteDistribution, RowsFamily):
     r"""Plackett-Luce: an ordered sample of $k$ categories without replacement, as one-hot rows.
 
     With independent $g_i \sim \mathrm{Gumbel}(0, 1)$,
