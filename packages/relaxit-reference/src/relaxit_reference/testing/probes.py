@@ -48,7 +48,8 @@ class Probe:
     - moderate: nothing is extreme, and the values are samples;
     - typical: the ranges that the specification states, with equal entries in one batch element;
     - ends: every number at one end of its typical range or the other;
-    - impossible: moderate, with categories that are never chosen, some of which the value has;
+    - impossible: moderate, with categories that are never chosen, some of which the value has, and
+      rows of a value that are not of one sample;
     - extreme: probabilities and values far beyond what is typical;
     - low: typical, with positive numbers such as the temperature at their lower ends;
     - edge: values that floating point has pushed to an end of the support.
@@ -162,6 +163,8 @@ def _moderate(spec: Spec, region: str) -> dict[str, tuple[float, float]]:
 
 def _values(spec: Spec, region: str, law: Any, noise: Array, random: np.random.Generator) -> Array:
     support = spec.relax.support
+    if region == "edge" and spec.event_dim > 1 and not spec.discrete:
+        return np.asarray(law.harden(law.relax(noise)))
     if region == "edge":
         ends = [
             np.asarray(end, dtype=np.float64)
@@ -190,6 +193,8 @@ def _inner_values(
     shape = (SAMPLES, *law.batch_shape, chart.chart_dim(law.event_shape))
     if region == "impossible":
         sampled[::2] = chart.from_chart(random.normal(size=shape))[::2]
+        if spec.event_dim > 1:
+            sampled[:8, ..., 1:, :] = sampled[8:16, ..., 1:, :]
         return sampled
     if region == "unit":
         return chart.from_chart(random.normal(scale=2.0, size=shape))
