@@ -184,8 +184,8 @@ def test_the_complement_of_a_share_is_the_sum_of_the_others(dtype: torch.dtype) 
     "function", [special.log_ndtr, special.logit_ndtr, special.ndtri_exp, special.ndtri_expit]
 )
 def test_the_normal_functions_have_two_derivatives_in_every_mode(function) -> None:
-    points = [-30.0, -5.5, -3.0, -1.5, -0.9, -0.4]
-    points += [] if function is special.ndtri_exp else [0.0, 0.3, 0.8, 1.2, 2.5, 6.0]
+    points = [-30.0, -5.5, -5.0, -3.0, -2.0, -1.5, -1.0, -0.9, -0.4]  # the bounds of branches too
+    points += [] if function is special.ndtri_exp else [0.0, 0.3, 0.8, 1.0, 1.2, 2.0, 2.5, 6.0]
     x = torch.tensor(points, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(function, x, check_forward_ad=True, check_batched_grad=True)
     assert torch.autograd.gradgradcheck(function, x)

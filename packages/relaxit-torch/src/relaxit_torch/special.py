@@ -20,16 +20,25 @@ def log_interior(value: Tensor, dtype: torch.dtype) -> Tensor:
     overflow: infinity times the zero derivative of a saturated softmax would be NaN.
     """
     limits = torch.finfo(dtype)
-    # Room for factors up to 1/eps above 1/value; in float16 the square root leaves more of (0, 1).
-    floor = min(limits.tiny / limits.eps, math.sqrt(limits.tiny))
-    held = torch.where(value < floor, value.detach(), value)
+    held = torch.where(value < _steepest(dtype), value.detach(), value)
     # After the logarithm: the smallest number may count as 0 before it (flush to zero).
     return held.log().clamp(min=math.log(limits.tiny * limits.eps))
 
 
 def below_one(value: Tensor, dtype: torch.dtype) -> Tensor:
-    """`value` in [0, 1], where 1 counts as the largest number of `dtype` below it."""
-    return value.clamp(max=1 - torch.finfo(dtype).eps / 2)
+    """`value` in [0, 1], where 1 counts as the largest number of `dtype` below it.
+
+    The gradient of its distance from 1 is held where that of `log_interior` is.
+    """
+    held = torch.where(1 - value < _steepest(dtype), value.detach(), value)
+    return torch.where(value < 1, held, 1 - torch.finfo(dtype).eps / 2)
+
+
+def _steepest(dtype: torch.dtype) -> float:
+    """The distance from an end of (0, 1) below which a gradient of its logarithm is held at 0."""
+    limits = torch.finfo(dtype)
+    # Room for factors up to 1/eps above 1/value; in float16 the square root leaves more of (0, 1).
+    return min(limits.tiny / limits.eps, math.sqrt(limits.tiny))
 
 
 def log_softmax(scores: Tensor) -> Tensor:
@@ -82,8 +91,9 @@ def log_ndtr(x: Tensor) -> Tensor:
 
     `torch.special.log_ndtr` has no batching rule for `torch.func.vmap`.
     """
-    # Each branch sees only arguments at which it is finite, so that no gradient is NaN.
-    left, right = x.clamp(max=-1), x.clamp(min=-1)
+    # Each branch sees only arguments at which it is finite, so that no gradient is NaN; chosen by
+    # `where`, since `clamp` has no derivative at its bound.
+    left, right = torch.where(x < -1, x, -1), torch.where(x < -1, 0, x)
     tail = _log_ndtr_of_negative(-left)
     centre = torch.log1p(-torch.special.erfc(right * math.sqrt(0.5)) / 2)
     return torch.where(x < -1, tail, centre)
@@ -95,7 +105,7 @@ def logit_ndtr(x: Tensor) -> Tensor:
     Finite for every finite `x`, and precise around 0, where the two logarithms cancel.
     """
     a = x.abs()
-    near, far = x.clamp(-1, 1), a.clamp(min=1)
+    near, far = torch.where(a < 1, x, 0), torch.where(a < 1, 1, a)
     centre = 2 * torch.atanh(torch.erf(near * math.sqrt(0.5)))
     log_tail = _log_ndtr_of_negative(far)
     tail = torch.log1p(-log_tail.exp()) - log_tail
@@ -136,7 +146,7 @@ def _ndtri_exp_of_lower(y: Tensor) -> Tensor:
 def ndtri_expit(x: Tensor) -> Tensor:
     """The inverse of `logit_ndtr`: the standard normal quantile of the probability `sigmoid(x)`."""
     a = x.abs()
-    near, far = x.clamp(-2, 2), a.clamp(min=2)
+    near, far = torch.where(a < 2, x, 0), torch.where(a < 2, 2, a)
     centre = math.sqrt(2) * torch.erfinv(torch.tanh(near / 2))
     tail = -ndtri_exp(torch.nn.functional.logsigmoid(-far))
     return torch.where(a < 2, centre, tail.copysign(x))
