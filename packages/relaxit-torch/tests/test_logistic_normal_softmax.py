@@ -127,6 +127,20 @@ def test_scales_of_many_orders_of_magnitude_lose_no_digits(dtype, decades: int) 
     np.testing.assert_allclose(law.log_prob(value).double(), expected, rtol=tolerance, atol=0)
 
 
+@pytest.mark.parametrize("spread", ["scale", "scale_tril"])
+def test_a_common_constant_that_dwarfs_the_scales_is_taken_away(spread: str) -> None:
+    scale = torch.tensor([1e-6, 1e-4, 1e-4, 1.0])
+    loc = torch.tensor([0.3, -0.2, 0.5, 0.0]) + 30
+    wide = rt.LogisticNormalSoftmax(loc.double(), scale.double())
+    value = wide.sample((20,)).float()
+    spreads = {"scale": scale, "scale_tril": scale.diag_embed()}
+    law = rt.LogisticNormalSoftmax(loc, **{spread: spreads[spread]})
+    expected = [exact_log_density(loc.tolist(), scale.tolist(), row) for row in value.tolist()]
+    # `log c - mu` is rounded to half an ulp of 32, 2e-6: a fiftieth of the second scale. Within
+    # five standard deviations the density changes by a tenth then, for two such categories twice.
+    np.testing.assert_allclose(law.log_prob(value).double(), expected, rtol=0, atol=0.2)
+
+
 def exact_divergence(p: rt.LogisticNormalSoftmax, q: rt.LogisticNormalSoftmax) -> Tensor:
     """Of the normal log-ratios, with the matrix A written out."""
     A = torch.cat([torch.eye(K - 1), -torch.ones(K - 1, 1)], -1).double()

@@ -158,6 +158,6 @@ def _kl_to_dirichlet(p: LogisticNormalSoftmax, q: Dirichlet) -> NoReturn:
     raise NotImplementedError(
         "KL(LogisticNormalSoftmax || Dirichlet) has no exact form, because the mean of a logsumexp "
         "of normal variables has none; estimate it as the mean of log p - log q over samples of p "
-        "(rsample_and_log_prob scores them), or take that of the nearest Dirichlet law: "
+        "(rsample_and_log_prob scores them), or take that of its Laplace bridge: "
         "kl_divergence(laplace_bridge.to_dirichlet(p), q)"
     )
