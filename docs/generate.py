@@ -97,7 +97,8 @@ def page(spec: Spec) -> str:
         *(directions(spec) if spec.kind == "map" else mathematics(spec, None, "##")),
     ]
     for variant in spec.with_variants()[1:]:
-        arguments = ", ".join(f"{name}={value}" for name, value in variant.arguments.items())
+        switches = {n: value for n, value in variant.arguments.items() if n not in spec.counts}
+        arguments = ", ".join(f"{name}={value}" for name, value in switches.items())
         parts += [f"## With `{arguments}`", "What differs:", *mathematics(variant, spec, "###")]
     parts += ["## References", *references(spec)]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -70,7 +70,7 @@ class SoftMask:
         return np.stack([share, softmax(rest, axis=-1)], axis=-2)
 
 
-class TemperatureMultiplies:
+class TemperatureOfRowsMultiplies:
     """Multiplies by the temperature, an inverse one."""
 
     pretends = "GumbelSoftmaxTopK(k=2)"

@@ -104,8 +104,7 @@ def _gradient_bias(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None
     shape = make(parameters).event_shape
     size = int(np.prod(shape))
     matrix, vector = random.normal(size=(size, size)), random.normal(size=size)
-    first = np.zeros(shape, dtype=bool)
-    first[0] = True
+    first = np.arange(size) < size // shape[0] if shape else np.ones(1)
 
     def quadratic(flat: Array) -> tuple[Array, Array]:
         value = np.sum((flat @ matrix) * flat, axis=-1) + flat @ vector
@@ -116,8 +115,8 @@ def _gradient_bias(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None
 
     def of_first_row(f: Objective) -> Objective:
         def of_first_row(flat: Array) -> tuple[Array, Array]:
-            value, slope = f(flat * first.ravel())
-            return value, slope * first.ravel()
+            value, slope = f(flat * first)
+            return value, slope * first
 
         return of_first_row
 
