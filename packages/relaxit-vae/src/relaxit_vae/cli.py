@@ -35,6 +35,11 @@ def one_line_errors() -> Iterator[None]:
     except (InputError, TrainingError, OSError) as error:
         print(f"relaxit-vae: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
+    finally:
+        if "torch.distributed" in sys.modules:
+            from relaxit_vae.processes import end_processes
+
+            end_processes()
 
 
 def options_from(context: typer.Context, path: Path | None) -> None:
@@ -259,17 +264,6 @@ def _derive(command: Callable[..., None], **more: tuple[Any, Any]) -> None:
     command.__signature__ = _signature(**more)  # type: ignore[attr-defined]
 
 
-_derive(train, importance_samples=(ImportanceSamples, 100))
-_derive(
-    compare,
-    seeds=(Seeds, 1),
-    importance_samples=(ImportanceSamples, 100),
-    json_file=(JsonFile, None),
-)
-for command in (train, evaluate, sample, reconstruct, compare, bridge):
-    app.command()(command)
-
-
 def _config(options: Mapping[str, Any], context: typer.Context, *, resume: bool = False) -> Config:
     """The options of a command; those of the run itself, where it goes on and says no other."""
     given = {name: value for name, value in options.items() if name != "config"}
@@ -336,3 +330,14 @@ def summary(evaluation: "Evaluation") -> str:
         f"- KL {evaluation.kl:.2f}; {evaluation.active_units} of {evaluation.units} units active; "
         f"code {evaluation.code})"
     )
+
+
+_derive(train, importance_samples=(ImportanceSamples, 100))
+_derive(
+    compare,
+    seeds=(Seeds, 1),
+    importance_samples=(ImportanceSamples, 100),
+    json_file=(JsonFile, None),
+)
+for command in (train, evaluate, sample, reconstruct, compare, bridge):
+    app.command()(command)

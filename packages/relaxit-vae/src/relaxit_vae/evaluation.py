@@ -22,7 +22,7 @@ from relaxit_vae.seeds import drawn_from
 if TYPE_CHECKING:
     from relaxit_vae.module import VAE
 
-PORTION = 100
+PORTION = 25
 """Samples of each image of a block that are in memory at once."""
 ACTIVE = 0.01
 """Variance over the images above which a posterior mean counts as active (Burda et al. 2016)."""

@@ -266,15 +266,18 @@ def _make_folder(folder: Path, overwrite: bool) -> None:
 def _hushed() -> Iterator[None]:
     """Without Lightning's greetings, nor warnings that do not concern the user.
 
-    Batches are index selections and need no workers; `LeafSpec` is how Lightning calls torch.
+    Batches are index selections and need no workers; `LeafSpec` is how Lightning calls torch;
+    figures are summed over processes before they are logged; a run that goes on has checkpoints.
     """
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
-            for text in ("does not have many workers", "LeafSpec"):
+            for text in ("many workers", "LeafSpec", "sync_dist", "exists and is not empty"):
                 warnings.filterwarnings("ignore", f".*{text}")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
