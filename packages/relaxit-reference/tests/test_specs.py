@@ -40,7 +40,9 @@ def test_typical_values_lie_in_the_domain(spec: Spec) -> None:
         assert parameter.typical is not None
         low, high = parameter.typical
         assert low < high
-        for share in (np.zeros(3), np.full(3, 0.5), np.ones(3), np.array([0.0, 0.5, 1.0])):
+        shape = (3,) * max(1, parameter.domain.event_dim)
+        mixed = np.resize([0.0, 0.5, 1.0, 0.5], shape)
+        for share in (np.zeros(shape), np.full(shape, 0.5), np.ones(shape), mixed):
             assert np.all(parameter.domain.contains(parameter.domain.place(share, (low, high))))
 
 

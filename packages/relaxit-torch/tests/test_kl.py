@@ -16,13 +16,13 @@ SAMPLES = 200_000
 
 
 def pair(spec: Spec, seed: int, batch_shape: tuple[int, ...] = ()) -> tuple[dict, dict]:
-    """Parameters of two laws with one temperature."""
+    """Parameters of two laws, which have in common what the divergence needs equal."""
     random = np.random.default_rng(seed)
     first, second = (
         strategies.random_parameters(spec, random, ranges=spec.moderate, batch_shape=batch_shape)
         for _ in range(2)
     )
-    return first, {**second, **{k: v for k, v in first.items() if k == "temperature"}}
+    return first, {**second, **{k: v for k, v in first.items() if k in spec.kl_needs_equal}}
 
 
 @pytest.mark.parametrize("seed", [71, 72])
@@ -51,13 +51,14 @@ def test_kl_is_zero_of_a_law_with_itself_and_positive_otherwise(spec: Spec, buil
     assert (kl_divergence(p, q) > 0).all()
 
 
-def test_kl_of_concrete_laws_needs_equal_temperatures(spec: Spec, build) -> None:
-    if "kl" not in spec.closed_forms or "temperature" not in spec.parameters or spec.discrete:
-        pytest.skip(f"the kl of {spec} does not depend on a temperature")
+def test_kl_needs_equal_parameters_where_the_specification_says_so(spec: Spec, build) -> None:
+    if not spec.kl_needs_equal:
+        pytest.skip(f"the kl of {spec} needs no parameters to be equal")
     first, second = pair(spec, 74)
-    other = {**second, "temperature": first["temperature"] * 1.1}
-    with pytest.raises(NotImplementedError, match="equal temperatures"):
-        kl_divergence(build(spec, first), build(spec, other))
+    for name in set(spec.kl_needs_equal) & set(first):
+        other = {**second, name: first[name] * 1.1}
+        with pytest.raises(NotImplementedError, match="is exact for equal"):
+            kl_divergence(build(spec, first), build(spec, other))
 
 
 def test_kl_of_two_categories_is_that_of_their_log_odds() -> None:

@@ -26,8 +26,8 @@ def test_relax_equals_the_reference(data, spec: Spec, dtype: str, build_law) -> 
             equal = (np.abs(value - expected) <= tolerance) | (value == expected)
         assert np.all(equal), f"torch: {value}\n{script}"
         return
-    # A discrete value is that of a relaxed one which rounding may have moved by the tolerance:
-    # it must be one of the states that the relaxed values within it are hardened to.
+    # A discrete value is that of a relaxed one, or of scores, which rounding may have moved by the
+    # tolerance: it must be one of the states that those within it are hardened to.
     assert np.all(spec.relax.support.contains(value)), f"torch: {value}\n{script}"
     soft, chosen = law.surrogate(noise), value == 1
     in_favour = law.harden(np.where(chosen, soft + tolerance, soft - tolerance))

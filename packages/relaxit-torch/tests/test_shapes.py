@@ -20,6 +20,22 @@ DTYPES = ["float16", "bfloat16", "float32", "float64"]
 SAMPLE_SHAPES = [(), (4,), (2, 1), (0,)]
 
 
+def needs_gradient(spec: Spec) -> None:
+    if spec.relax.gradient == "none":
+        pytest.skip(f"{spec.name}.toml says that samples have no gradient")
+
+
+def draws_of(distribution) -> list:
+    """All ways to draw a sample."""
+    if not distribution.has_rsample:
+        return [distribution.sample]
+    return [
+        distribution.sample,
+        distribution.rsample,
+        lambda shape: distribution.rsample_and_log_prob(shape)[0],
+    ]
+
+
 def assert_equal_rounded(found, expected) -> None:
     # Broadcast and contiguous memory go through different kernels of exp and log, which differ in
     # the last place; scores up to some 30, and a few terms, make that 500 of them in the precision
@@ -58,11 +74,14 @@ def test_shapes_are_sample_then_batch_then_event(
         noise = distribution.noise(sample_shape)
         assert noise.shape == (*sample_shape, *batch_shape, *law.noise_shape)
         value_shape = (*sample_shape, *batch_shape, *law.event_shape)
-        value, log_prob = distribution.rsample_and_log_prob(sample_shape)
+        value = distribution.sample(sample_shape)
         assert distribution.relax(noise).shape == value.shape == value_shape
-        assert distribution.rsample(sample_shape).shape == value_shape
         assert distribution.sample(torch.Size(sample_shape)).shape == value_shape
-        assert log_prob.shape == sample_shape + batch_shape
+        if distribution.has_rsample:
+            assert distribution.rsample(sample_shape).shape == value_shape
+            value, log_prob = distribution.rsample_and_log_prob(sample_shape)
+            assert value.shape == value_shape
+            assert log_prob.shape == sample_shape + batch_shape
         assert distribution.log_prob(value).shape == sample_shape + batch_shape
         assert distribution.log_prob_from_noise(noise).shape == sample_shape + batch_shape
         if spec.harden:
@@ -99,8 +118,8 @@ def test_parameters_of_different_shapes_span_the_batch(spec: Spec, build, mild_p
     for names in spec.parameterisations():
         if len(names) < 2:
             continue
-        columns, rows = mild_parameters(spec, (2, 1), names=names), mild_parameters(spec, (3,))
-        first = names[0]
+        columns = mild_parameters(spec, (2, 1), names=names)
+        first, rows = names[0], mild_parameters(spec, (3,), names=names)
         outer = build(spec, {**columns, first: rows[first]})
         assert outer.batch_shape == (2, 3)
         for i, j in itertools.product(range(2), range(3)):
@@ -119,7 +138,8 @@ def test_a_number_is_the_same_as_a_tensor(spec: Spec, dtype_: str, build, mild_p
         for name in names if len(names) > 1 else ():
             if spec.parameters[name].shape:
                 continue
-            number = float(np.float16(parameters[name][0]))  # exact in every precision but bfloat16
+            # Exact in every precision: bfloat16 has the fewest digits, and no number is extreme.
+            number = torch.tensor(parameters[name][0]).bfloat16().item()
             expected = build(spec, {**parameters, name: np.full(3, number)}, dtype_)
             scalar = torch.tensor(number, dtype=torch.float64, device=expected.device)
             for what, given in {"a number": number, "a scalar tensor": scalar}.items():
@@ -135,7 +155,7 @@ def test_numbers_alone_have_the_default_dtype(spec: Spec, build, mild_parameters
             for name, value in mild_parameters(spec, names=names).items()
         }
         distribution = build(spec, numbers)
-        assert distribution.dtype == distribution.rsample().dtype == torch.get_default_dtype()
+        assert distribution.dtype == distribution.sample().dtype == torch.get_default_dtype()
         assert distribution.batch_shape == ()
 
 
@@ -161,13 +181,14 @@ def test_expand_works_with_a_number(spec: Spec, build, mild_parameters) -> None:
     for name in parameters if len(parameters) > 1 else ():
         if not spec.parameters[name].shape:
             distribution = build(spec, {**parameters, name: float(parameters[name].flat[0])})
-            assert distribution.expand((2, 3)).rsample().shape[:2] == (2, 3)
+            assert distribution.expand((2, 3)).sample().shape[:2] == (2, 3)
 
 
 @pytest.mark.parametrize("dtype_", DTYPES)
 def test_expand_carries_gradients_to_the_original_parameters(
     spec: Spec, dtype_: str, build, leaves, mild_parameters
 ) -> None:
+    needs_gradient(spec)
     parameters = leaves(mild_parameters(spec, (3,)), dtype_)
     value = build(spec, parameters, dtype_).expand((2, 3)).rsample((4,))
     weights = torch.arange(value.numel(), dtype=value.dtype, device=value.device)
@@ -198,10 +219,10 @@ def test_independent_and_to_event_sum_over_the_batch(spec: Spec, build, mild_par
         assert joined.batch_shape == (2,)
         assert joined.event_shape == (3, *distribution.event_shape)
         assert torch.equal(joined.log_prob(value), expected)
-        assert joined.rsample((5,)).shape == (5, 2, 3, *distribution.event_shape)
+        assert joined.sample((5,)).shape == (5, 2, 3, *distribution.event_shape)
         assert joined.support.check(value).shape == (4, 2)
         assert joined.support.check(value).all()
-        assert joined.has_rsample
+        assert joined.has_rsample == distribution.has_rsample
 
 
 def test_a_mask_leaves_out_elements_of_the_batch(spec: Spec, build, mild_parameters) -> None:
@@ -210,7 +231,7 @@ def test_a_mask_leaves_out_elements_of_the_batch(spec: Spec, build, mild_paramet
     value = distribution.sample((4,))
     masked = distribution.mask(mask)
     assert torch.equal(masked.log_prob(value), distribution.log_prob(value) * mask)
-    assert masked.rsample((2,)).shape == (2, 3, *distribution.event_shape)
+    assert masked.sample((2,)).shape == (2, 3, *distribution.event_shape)
 
 
 @pytest.mark.parametrize("dtype_", DTYPES)
@@ -226,7 +247,7 @@ def test_support_contains_every_sample(spec: Spec, dtype_: str, build) -> None:
         # Probabilities that were rounded to half precision no longer sum to one.
         distribution = build(spec, parameters, dtype_, validate_args=False)
         torch.manual_seed(0)
-        for draw in (distribution.sample, distribution.rsample):
+        for draw in draws_of(distribution):
             value = draw((20,))
             accepted = distribution.support.check(value)
             assert accepted.all(), f"support refuses its own sample {value[~accepted][0].tolist()}"
@@ -237,17 +258,18 @@ def test_the_dtype_of_the_parameters_is_that_of_all_results(
     spec: Spec, dtype_: str, build, mild_parameters
 ) -> None:
     distribution = build(spec, mild_parameters(spec, (3,)), dtype_)
-    value, log_prob = distribution.rsample_and_log_prob((2,))
+    value = distribution.sample((2,))
     results = {
         "noise": distribution.noise((2,)),
         "relax": distribution.relax(distribution.noise()),
-        "rsample": distribution.rsample(),
-        "sample": distribution.sample(),
-        "rsample_and_log_prob[0]": value,
-        "rsample_and_log_prob[1]": log_prob,
+        "sample": value,
         "log_prob": distribution.log_prob(value),
         "log_prob_from_noise": distribution.log_prob_from_noise(distribution.noise()),
     }
+    if distribution.has_rsample:
+        results["rsample"] = distribution.rsample()
+        pair = distribution.rsample_and_log_prob((2,))
+        results["rsample_and_log_prob[0]"], results["rsample_and_log_prob[1]"] = pair
     if spec.harden:
         results["harden"] = distribution.harden(value)
         results["discrete.sample"] = distribution.discrete.sample()
@@ -264,22 +286,23 @@ def test_the_dtype_of_the_parameters_is_that_of_all_results(
 
 def test_only_rsample_carries_gradients(spec: Spec, build, leaves, mild_parameters) -> None:
     distribution = build(spec, leaves(mild_parameters(spec, (3,))))
-    assert distribution.has_rsample
-    assert distribution.rsample().requires_grad
-    assert all(result.requires_grad for result in distribution.rsample_and_log_prob())
+    assert distribution.has_rsample == (spec.relax.gradient != "none")
     assert not distribution.sample().requires_grad
     assert not distribution.noise().requires_grad
+    if distribution.has_rsample:
+        assert distribution.rsample().requires_grad
+        assert all(result.requires_grad for result in distribution.rsample_and_log_prob())
+    else:
+        for draw in (distribution.rsample, distribution.rsample_and_log_prob):
+            with pytest.raises(NotImplementedError, match="is discrete and has no gradient"):
+                draw()
 
 
 def test_rsample_is_relax_of_the_noise(spec: Spec, dtype: str, build, mild_parameters) -> None:
     distribution = build(spec, mild_parameters(spec, (3,)), dtype)
     torch.manual_seed(0)
     expected = distribution.relax(distribution.noise((5,)))
-    for draw in (
-        distribution.rsample,
-        distribution.sample,
-        lambda shape: distribution.rsample_and_log_prob(shape)[0],
-    ):
+    for draw in draws_of(distribution):
         torch.manual_seed(0)
         assert torch.equal(draw((5,)), expected)
 
@@ -316,7 +339,7 @@ def test_noise_is_uncorrelated_across_sample_batch_and_event(
 def test_samples_with_equal_parameters_are_independent(spec: Spec, build, mild_parameters) -> None:
     distribution = build(spec, mild_parameters(spec, (1,))).expand((6,))
     torch.manual_seed(0)
-    value = distribution.rsample((200,))
+    value = distribution.sample((200,))
     flat = value.reshape(200 * 6, -1)
     if spec.density.kind == "continuous":
         assert flat.unique(dim=0).shape[0] == flat.shape[0], "samples repeat"
@@ -349,6 +372,7 @@ def test_the_noise_of_an_element_moves_that_element_alone(
 def test_gradients_of_an_element_stay_in_that_element(
     spec: Spec, build, leaves, mild_parameters
 ) -> None:
+    needs_gradient(spec)
     parameters = leaves(mild_parameters(spec, (2, 3)))
     distribution = build(spec, parameters)
     torch.manual_seed(0)
@@ -402,7 +426,7 @@ def test_parameters_are_not_changed(spec: Spec, dtype: str, build, leaves, mild_
         value_before = value.clone()
         distribution.log_prob(value)
         distribution.log_prob_from_noise(noise)
-        distribution.expand((2, 3)).rsample_and_log_prob()
+        distribution.expand((2, 3)).sample()
         if spec.harden:
             distribution.harden(value)
         assert torch.equal(noise, noise_before), "noise was changed in place"
@@ -418,5 +442,5 @@ def test_repr_names_class_and_parameters(spec: Spec, build, mild_parameters) -> 
             assert text.startswith(f"{spec.classes.torch}(")
             for name in (*names, *spec.arguments):
                 assert f"{name}: " in text, f"{text} does not show {name}"
-            for name in set(spec.parameters) - set(names):
+            for name in spec.parameters.keys() - spec.counts.keys() - set(names):
                 assert f"{name}: " not in text, f"{text} shows {name}, which was not given"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 import scipy.special
@@ -56,6 +57,111 @@ def test_log_softmax_has_the_derivatives_of_log_softmax() -> None:
     scores = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(special.log_softmax, scores)
     assert torch.autograd.gradgradcheck(special.log_softmax, scores)
+
+
+BOTH_SIGNS = np.concatenate([-np.logspace(-12, 0, 40)[::-1], [0.0], np.logspace(-12, 0, 40)])
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_log_ndtr_equals_scipy(dtype: torch.dtype) -> None:
+    x = torch.tensor(BOTH_SIGNS * 40, dtype=dtype)
+    expected = scipy.special.log_ndtr(x.double().numpy())
+    # In the upper tail it is the tail probability, of which exp(-x^2/2) costs x^2/2 ulps.
+    condition = 1 + np.minimum(x.double().numpy() ** 2, 120)
+    error = np.abs(special.log_ndtr(x).double().numpy() - expected)
+    tiny = torch.finfo(dtype).tiny
+    assert np.all(error <= 4 * torch.finfo(dtype).eps * condition * np.abs(expected) + tiny)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_logit_ndtr_is_precise_in_the_tails_and_around_0(dtype: torch.dtype) -> None:
+    x = torch.tensor(BOTH_SIGNS * 40, dtype=dtype)
+    with mpmath.workdps(50):
+        expected = [
+            mpmath.log(mpmath.ncdf(v)) - mpmath.log(mpmath.ncdf(-v))
+            for v in map(mpmath.mpf, x.tolist())
+        ]
+    np.testing.assert_allclose(
+        special.logit_ndtr(x).double(),
+        [float(e) for e in expected],
+        rtol=8 * torch.finfo(dtype).eps,
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_ndtri_exp_equals_scipy(dtype: torch.dtype) -> None:
+    y = torch.tensor(-np.logspace(-15, 3, 400), dtype=dtype)
+    expected = scipy.special.ndtri_exp(y.double().numpy())
+    # Around y = -log 2 the result crosses 0, and keeps the absolute error of the input.
+    error = np.abs(special.ndtri_exp(y).double().numpy() - expected)
+    assert np.all(error <= 8 * torch.finfo(dtype).eps * (1 + np.abs(expected)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_ndtri_exp_keeps_its_digits_where_scipy_loses_some(dtype: torch.dtype) -> None:
+    y = torch.tensor([-5e3, -1e5, -1e8], dtype=dtype)
+    found = special.ndtri_exp(y).tolist()
+    with mpmath.workdps(60):
+        for x, exact in zip(found, y.tolist(), strict=True):
+            root = mpmath.findroot(lambda v, exact=exact: mpmath.log(mpmath.ncdf(v)) - exact, x)
+            assert abs(x / root - 1) <= 2 * torch.finfo(dtype).eps
+
+
+def test_ndtri_exp_at_the_ends() -> None:
+    ends = torch.tensor([-torch.inf, 0.0, 0.5], dtype=torch.float64)
+    found = special.ndtri_exp(ends)
+    assert found[:2].tolist() == [-torch.inf, torch.inf]
+    assert found[2].isnan()
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_ndtri_expit_inverts_logit_ndtr_for_hundreds_of_nats(dtype: torch.dtype) -> None:
+    x = torch.tensor(BOTH_SIGNS * 800, dtype=dtype)
+    found = special.ndtri_expit(x)
+    wide = x.double().numpy()
+    expected = scipy.special.ndtri_exp(scipy.special.log_expit(-np.abs(wide))) * -np.sign(wide)
+    central = np.abs(wide) < 0.1  # where the logarithm of 1/2 + x/4 has lost x
+    with mpmath.workdps(30):
+        exact = [
+            float(mpmath.sqrt(2) * mpmath.erfinv(mpmath.tanh(mpmath.mpf(v) / 2)))
+            for v in wide[central]
+        ]
+    expected[central] = exact
+    precision = torch.finfo(dtype).eps
+    np.testing.assert_allclose(found.double(), expected, rtol=16 * precision)
+    # logit_ndtr of a number of size v has v^2 / 2 as its tail: twice the relative error.
+    np.testing.assert_allclose(special.logit_ndtr(found), x, rtol=32 * precision)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_the_gradients_of_the_normal_functions_are_those_of_the_law(dtype: torch.dtype) -> None:
+    x = torch.tensor(BOTH_SIGNS * 30, dtype=dtype, requires_grad=True)
+    with mpmath.workdps(400):  # the tail at 30 is 10^-198
+        slope = [
+            float(mpmath.npdf(v) / (mpmath.ncdf(v) * mpmath.ncdf(-v)))
+            for v in map(mpmath.mpf, x.tolist())
+        ]
+    rtol = 16 * torch.finfo(dtype).eps
+    (found,) = torch.autograd.grad(special.logit_ndtr(x).sum(), x)
+    np.testing.assert_allclose(found.double(), slope, rtol=rtol)
+    logits = special.logit_ndtr(x.detach()).requires_grad_()
+    (found,) = torch.autograd.grad(special.ndtri_expit(logits).sum(), logits)
+    np.testing.assert_allclose(found.double(), np.reciprocal(slope), rtol=rtol)
+
+
+# Forward mode loads torch/_decomp/decompositions_for_jvp.py, which scripts its functions.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:FutureWarning")
+@pytest.mark.parametrize(
+    "function", [special.log_ndtr, special.logit_ndtr, special.ndtri_exp, special.ndtri_expit]
+)
+def test_the_normal_functions_have_two_derivatives_in_every_mode(function) -> None:
+    points = [-30.0, -5.5, -3.0, -1.5, -0.9, -0.4]
+    points += [] if function is special.ndtri_exp else [0.0, 0.3, 0.8, 1.2, 2.5, 6.0]
+    x = torch.tensor(points, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(function, x, check_forward_ad=True, check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(function, x)
+    torch.testing.assert_close(torch.func.vmap(function)(x), function(x), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, torch.float16, torch.bfloat16], ids=str)

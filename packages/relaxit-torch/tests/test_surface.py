@@ -12,7 +12,7 @@ import torch
 import relaxit_reference
 import relaxit_torch
 from relaxit_reference import ReferenceDistribution, Spec, load_spec, load_specs
-from relaxit_reference.domains import Domain, Interval
+from relaxit_reference.domains import Domain, Independent, Interval
 from relaxit_reference.spec import CLOSED_FORMS
 from relaxit_reference.testing.strategies import accepted_and_refused, random_parameters
 from relaxit_torch import RelaxedDistribution
@@ -51,9 +51,11 @@ def exported(package: str) -> dict[str, type]:
 
 def closure(domain: Domain) -> Domain:
     """A support with the end points that rounding may reach, which `support` accepts."""
-    return (
-        dataclasses.replace(domain, closed=(True, True)) if isinstance(domain, Interval) else domain
-    )
+    if isinstance(domain, Independent):
+        return Independent(closure(domain.of))
+    if isinstance(domain, Interval):
+        return dataclasses.replace(domain, closed=(True, True))
+    return domain
 
 
 @pytest.mark.parametrize("package", PACKAGES)

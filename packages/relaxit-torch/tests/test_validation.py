@@ -22,25 +22,43 @@ def refused(what: str, call, *arguments, error: type[Exception] = ValueError, **
     pytest.fail(f"{what} was accepted")
 
 
-def assert_names(message: str, name: str, domain: object, event: object, index: object) -> None:
-    """`temperature must be positive and finite, but got -1.0 at index (1,)`."""
-    pattern = r"(?P<name>\w+) must be (?P<domain>[a-z0-9].+), but got (?P<got>.+)"
+def assert_names(message: str, name: str, domain, event: object, index: tuple) -> None:
+    """`temperature must be positive and finite, but got -1.0 at index (1,)`.
+
+    Of a vector or a matrix the entry or row that is at fault, and what it must be, may be named.
+    """
+    pattern = (
+        r"(?P<name>\w+) must be (?P<domain>[a-z0-9].+), but got (?P<got>.+) at index (?P<at>.+)"
+    )
     match = re.fullmatch(pattern, message)
     assert match, f"not of the form 'NAME must be DOMAIN, but got VALUE': {message}"
     assert match["name"] == name, message
-    assert match["domain"] == str(domain), message
-    assert match["got"] == f"{event} at index {index}", message
+    parts = [
+        words
+        for words, _ in domain.parts(torch.eye(2).expand(1, 2, 2)[(0,) * (2 - domain.event_dim)])
+    ]
+    assert match["domain"] in {str(domain), *parts}, message
+    at = eval(match["at"])
+    assert at[: len(index)] == index, message
+    entry = np.asarray(event)[at[len(index) :]].tolist()
+    assert match["got"] == str(entry), message
 
 
 def outside(spec: Spec, mild_parameters):
     """Yields name, event and parameters of batch shape (3,) with the event at index 1."""
     for names in spec.parameterisations():
         for name in names:
-            for event, accepted in accepted_and_refused(spec.parameters[name].domain):
+            for event, accepted in events_of(spec, name, mild_parameters(spec, names=names)):
                 parameters = mild_parameters(spec, (3,), names=names)
                 parameters[name][1] = event
                 if not accepted:
                     yield name, event, parameters
+
+
+def events_of(spec: Spec, name: str, parameters) -> list:
+    """Events of the size of a parameter, each with whether it is accepted."""
+    shape = parameters[name].shape
+    return accepted_and_refused(spec.parameters[name].domain, *shape[-1:])
 
 
 def test_a_parameter_outside_its_domain_is_refused_by_name_domain_and_value(
@@ -71,12 +89,14 @@ def test_the_ends_that_belong_to_a_domain_are_accepted(
 ) -> None:
     for names in spec.parameterisations():
         for name in names:
-            for event, accepted in accepted_and_refused(spec.parameters[name].domain):
+            for event, accepted in events_of(spec, name, mild_parameters(spec, names=names)):
                 if accepted:
                     parameters = mild_parameters(spec, (3,), names=names)
                     parameters[name][1] = event
                     distribution = build(spec, parameters, dtype)
-                    value, log_prob = distribution.rsample_and_log_prob((100,))
+                    noise = distribution.noise((100,))
+                    value = distribution.relax(noise)
+                    log_prob = distribution.log_prob_from_noise(noise)
                     assert distribution.support.check(value).all(), f"{name} = {event}"
                     assert log_prob.isfinite().all(), f"{name} = {event}"
                     assert distribution.log_prob(value).isfinite().all(), f"{name} = {event}"
@@ -90,7 +110,8 @@ def test_exactly_one_of_an_exclusive_group_must_be_given(
         everything |= mild_parameters(spec, names=names)
     for group in spec.exclusive:
         listed = ", ".join(group)
-        without = {name: value for name, value in everything.items() if name not in group}
+        others = next(names for names in spec.parameterisations() if group[0] in names)
+        without = {name: everything[name] for name in others if name not in group}
         for count in range(len(group) + 1):
             for members in itertools.combinations(group, count):
                 if count == 1:
@@ -147,8 +168,8 @@ def test_a_value_or_noise_of_the_wrong_shape_is_refused(
     for name, call, right in calls:
         wrong = {"a batch of 2": right[:2], "a batch of 5": torch.cat([right, right[:1]])}
         if right.dim() > 1:
-            wrong["an event of 1"] = right[..., :1]
-            wrong["an event of 2"] = right[..., :2]
+            wrong["a smaller event"] = right[..., :-1]
+            wrong["a larger event"] = torch.cat([right, right[..., :1]], -1)
             wrong["no event"] = right[..., 0]
         for what, tensor in wrong.items():
             message = refused(f"{name} with {what}", call, tensor)
@@ -163,7 +184,7 @@ def test_a_value_outside_the_support_is_refused(
     distribution = build(spec, mild_parameters(spec, (3,)), validate_args=True)
     unchecked = build(spec, mild_parameters(spec, (3,)), validate_args=False)
     support = distribution.support
-    for event, _ in accepted_and_refused(spec.relax.support):
+    for event, _ in accepted_and_refused(spec.relax.support, *distribution.event_shape[-1:]):
         value = distribution.sample((2,))
         value[1, 2] = torch.as_tensor(event, dtype=value.dtype, device=device)
         if support.check(value).all():
@@ -200,7 +221,7 @@ def test_a_parameter_of_the_wrong_type_is_refused_by_name(
 def test_without_validation_no_value_is_checked(spec: Spec, build, mild_parameters) -> None:
     for _, _, parameters in outside(spec, mild_parameters):
         distribution = build(spec, parameters, validate_args=False)
-        assert distribution.rsample((2,)).shape[:2] == (2, 3)
+        assert distribution.sample((2,)).shape[:2] == (2, 3)
         distribution.log_prob(torch.full_like(distribution.sample(), torch.nan))
 
 

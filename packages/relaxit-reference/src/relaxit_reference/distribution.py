@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import DTypeLike
 from scipy.special import expit, logit, softmax
+from scipy.stats import norm
 
 from relaxit_reference.domains import Array, Chart, Numeric
 from relaxit_reference.spec import Spec, load_spec
@@ -122,7 +123,10 @@ class ReferenceDistribution:
         return self.harden(soft) if getattr(self, "hard", False) else soft
 
     def surrogate(self, noise: Numeric) -> Array:
-        """The function whose derivative the backward pass is; `relax` itself unless `hard`."""
+        """The function whose derivative the backward pass is; `relax` itself unless `hard`.
+
+        Of a law without gradient: the scores that `harden` maps to the value.
+        """
         raise NotImplementedError
 
     def harden(self, x: Numeric) -> Array:
@@ -228,3 +232,44 @@ class CategoricalParameters:
 
     def discrete_pmf(self, x: Numeric) -> Array:
         return np.asarray(np.sum(self.pi * x, axis=-1))
+
+
+class CorrelatedParameters:
+    """`probs` or `logits` of Bernoulli variables, and the correlation matrix of their copula."""
+
+    probs: Numeric
+    logits: Numeric
+    correlation_matrix: Numeric
+    correlation_cholesky: Numeric
+
+    @property
+    def pi(self) -> Array:
+        """The probabilities of 1."""
+        return np.asarray(expit(self.logits) if self.probs is None else self.probs)
+
+    @property
+    def log_odds(self) -> Array:
+        """`logit(pi)`."""
+        return np.asarray(logit(self.probs) if self.logits is None else self.logits)
+
+    @property
+    def L(self) -> Array:  # noqa: N802
+        """`chol(R)`."""
+        if self.correlation_cholesky is None:
+            return np.asarray(np.linalg.cholesky(self.correlation_matrix))
+        return np.asarray(self.correlation_cholesky)
+
+    @property
+    def R(self) -> Array:  # noqa: N802
+        """The correlation matrix."""
+        return np.asarray(self.L @ np.swapaxes(self.L, -2, -1))
+
+    def couple(self, noise: Numeric) -> Array:
+        """`v = chol(R) eps`."""
+        return np.asarray(self.L @ np.asarray(noise, dtype=np.float64)[..., None])[..., 0]
+
+    def log_normal(self, v: Array) -> Array:
+        """`log N(v; 0, R)`."""
+        eps = np.linalg.solve(self.L, v[..., None])[..., 0]
+        log_diagonal = np.log(np.diagonal(self.L, axis1=-2, axis2=-1))
+        return np.asarray(np.sum(norm.logpdf(eps) - log_diagonal, axis=-1))

@@ -116,6 +116,7 @@ class Variant:
 
     arguments: Mapping[str, bool]
     closed_forms: tuple[str, ...] | None = None
+    kl_needs_equal: tuple[str, ...] | None = None
     noise: Mapping[str, Any] = field(default_factory=dict)
     relax: Mapping[str, Any] = field(default_factory=dict)
     harden: Mapping[str, Any] = field(default_factory=dict)
@@ -169,6 +170,7 @@ class Spec:
     exclusive: tuple[tuple[str, ...], ...] = ()
     arguments: Mapping[str, bool | int] = field(default_factory=dict)
     sizes: tuple[int, ...] = (3, 2, 5)
+    kl_needs_equal: tuple[str, ...] = ()
     harden: Harden | None = None
     laws: tuple[Law, ...] = ()
     variants: tuple[Variant, ...] = ()
@@ -221,7 +223,7 @@ class Spec:
                         raise SpecError(f"{where}{key}: unknown key")
                 parsed = {k: _parse(hints[k], v, f"{where}{k}: ") for k, v in table.items()}
                 changes[name] = dataclasses.replace(section, **parsed)
-        for name in ("closed_forms", "laws"):
+        for name in ("closed_forms", "kl_needs_equal", "laws"):
             if getattr(variant, name) is not None:
                 changes[name] = getattr(variant, name)
         arguments = {**self.arguments, **variant.arguments}
@@ -391,6 +393,7 @@ def _check(spec: Spec, path: Path) -> None:
         for form in each.closed_forms:
             require(form in CLOSED_FORMS, f"closed_forms: unknown closed form {form!r}")
         mentioned = {
+            "kl_needs_equal": list(each.kl_needs_equal),
             "laws: parameter": [law.parameter for law in each.laws if law.parameter is not None],
             "cases: parameters": [name for case in each.cases for name in case.parameters],
         }

@@ -5,6 +5,10 @@ reference. See `RelaxedDistribution` for what all of them can do.
 """
 
 from .distributions.binary_concrete import BinaryConcrete as BinaryConcrete
+from .distributions.correlated_bernoulli import CorrelatedBernoulli as CorrelatedBernoulli
+from .distributions.correlated_relaxed_bernoulli import (
+    CorrelatedRelaxedBernoulli as CorrelatedRelaxedBernoulli,
+)
 from .distributions.exp_gumbel_softmax import ExpGumbelSoftmax as ExpGumbelSoftmax
 from .distributions.gaussian_relaxed_bernoulli import (
     GaussianRelaxedBernoulli as GaussianRelaxedBernoulli,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence, register_kl
 
+from relaxit_torch import matrices
 from relaxit_torch.parameters import Parameter
 from relaxit_torch.relaxed_distribution import RelaxedDistribution
 
@@ -67,6 +68,13 @@ def of_logistic(difference: Tensor) -> Tensor:
     far = a.clamp(min=0.5)
     decay = torch.exp(-far)
     return torch.where(a < 0.5, series, far * (1 + decay) / (1 - decay) - 2)
+
+
+def of_centred_normal(p_factor: Tensor, q_factor: Tensor) -> Tensor:
+    """KL of two normal laws of mean 0, by the Cholesky factors of their covariances, `(*batch)`."""
+    ratio = torch.linalg.solve_triangular(q_factor, p_factor, upper=False)
+    log_ratio = matrices.half_log_determinant(q_factor) - matrices.half_log_determinant(p_factor)
+    return 0.5 * (ratio.square().sum((-2, -1)) - p_factor.shape[-1]) + log_ratio
 
 
 def of_concrete(p_logits: Tensor, q_logits: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, OneHotCategorical
 
-from relaxit_torch import constraints
+from relaxit_torch import constraints, matrices
 from relaxit_torch.parameters import derived
 from relaxit_torch.relaxed_distribution import RelaxedDistribution
 
@@ -34,6 +34,34 @@ class BernoulliFamily(RelaxedDistribution):
     @property
     def discrete(self) -> Distribution:
         return Bernoulli(logits=self.logits, validate_args=self._validate_args)
+
+
+class CorrelatedFamily(BernoulliFamily):
+    """Vectors of Bernoulli variables, coupled by the normal copula of a correlation matrix `R`.
+
+    `probs` or `logits` have shape `(*batch, n)`; `R` or its Cholesky factor, `(*batch, n, n)`.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        "probs": constraints.open_unit_cube,
+        "logits": constraints.real_vector,
+        "correlation_matrix": constraints.correlation,
+        "correlation_cholesky": constraints.correlation_cholesky,
+    }
+
+    @derived
+    def correlation_matrix(self) -> Tensor:
+        """The correlation matrix of the copula."""
+        return self.correlation_cholesky @ self.correlation_cholesky.mT
+
+    @derived
+    def correlation_cholesky(self) -> Tensor:
+        """Its lower Cholesky factor."""
+        return matrices.cholesky(self.correlation_matrix)
+
+    @property
+    def _factor(self) -> Tensor:
+        return self._cholesky_of("correlation_matrix", "correlation_cholesky")
 
 
 class CategoricalFamily(RelaxedDistribution):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import Distribution
 
+from relaxit_torch import matrices
 from relaxit_torch import parameters as _parameters
 from relaxit_torch.noise import Noise
 from relaxit_torch.straight_through import straight_through
@@ -164,15 +165,25 @@ class RelaxedDistribution(TorchDistribution):
         """A sample with pathwise gradient: `relax(noise(sample_shape))`.
 
         Low precision draws its noise in float32, where no two categories tie by rounding.
+
+        Raises:
+            NotImplementedError: the distribution is a discrete one, without gradient.
         """
+        self._require_rsample()
         return self.relax(self._working.noise(sample_shape))
+
+    def sample(self, sample_shape: Shape = ()) -> Tensor:
+        """The same without gradient."""
+        with torch.no_grad():
+            return self.relax(self._working.noise(sample_shape))
 
     def rsample_and_log_prob(self, sample_shape: Shape = ()) -> tuple[Tensor, Tensor]:
         """A sample and its log density, scored from the noise.
 
         Exact at every temperature, also where the value has saturated in floating point; both
-        carry gradients.
+        carry gradients. Raises what `rsample` does.
         """
+        self._require_rsample()
         noise = self._working.noise(sample_shape)
         return self.relax(noise), self.log_prob_from_noise(noise)
 
@@ -268,6 +279,12 @@ class RelaxedDistribution(TorchDistribution):
     def _name(self) -> str:
         return type(self).__name__
 
+    def _require_rsample(self) -> None:
+        if not self.has_rsample:
+            raise NotImplementedError(
+                f"{self._name} is discrete and has no gradient: use sample, or a relaxation of it"
+            )
+
     @property
     def _given(self) -> dict[str, _parameters.Parameter]:
         return {name: vars(self)[name] for name in self.arg_constraints if name in vars(self)}
@@ -305,6 +322,22 @@ class RelaxedDistribution(TorchDistribution):
             return parameter
         return parameter[(...,) + (None,) * len(self.event_shape)]
 
+    def _cholesky_of(self, matrix: str, factor: str) -> Tensor:
+        """The Cholesky factor, given as `factor` or by `matrix`; see `matrices` for its shape.
+
+        One of a constant matrix is kept. One with a gradient is not: its graph would be freed by
+        the first backward pass.
+        """
+        given = vars(self)
+        if factor in given:
+            return matrices.unexpanded(given[factor])
+        if (kept := given.get("_kept_factor")) is not None:
+            return cast("Tensor", kept)
+        found = matrices.cholesky(matrices.unexpanded(given[matrix]))
+        if not (found.requires_grad or torch.is_inference_mode_enabled()):
+            self._kept_factor = found
+        return found
+
     def _check_shape(self, name: str, tensor: Tensor, event_shape: torch.Size) -> None:
         """Always checked: it costs nothing, and a wrong shape would broadcast without a word."""
         if not isinstance(tensor, Tensor):
@@ -317,3 +350,16 @@ class RelaxedDistribution(TorchDistribution):
                 f"{name} must have a shape that ends with {(*self.batch_shape, *event_shape)}, "
                 f"but got {tuple(tensor.shape)}"
             )
+
+
+class DiscreteDistribution(RelaxedDistribution):
+    """A discrete random variable that others relax: `relax(noise)` is exact and has no gradient."""
+
+    has_rsample = False
+
+    @property
+    def discrete(self) -> Distribution:
+        return self
+
+    def harden(self, value: Tensor) -> Tensor:
+        return value

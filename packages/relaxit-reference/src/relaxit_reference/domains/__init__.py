@@ -21,6 +21,7 @@ from relaxit_reference.domains.matrices import Correlation as Correlation
 from relaxit_reference.domains.matrices import CorrelationCholesky as CorrelationCholesky
 from relaxit_reference.domains.matrices import Covariance as Covariance
 from relaxit_reference.domains.matrices import LowerCholesky as LowerCholesky
+from relaxit_reference.domains.matrices import Matrix as Matrix
 from relaxit_reference.domains.scalars import Above as Above
 from relaxit_reference.domains.scalars import Below as Below
 from relaxit_reference.domains.scalars import Boolean as Boolean

@@ -9,6 +9,7 @@ import numpy as np
 
 from relaxit_reference.domains import (
     Array,
+    Independent,
     Interval,
     LogSimplex,
     Positive,
@@ -73,6 +74,8 @@ def log_prob_tolerance(
     A log density adds, for each entry of an event, the coordinates of the value (logits or
     logarithms) once as they are and once times the temperature, and the logarithms of the
     parameters. These terms may cancel, so that neither the result nor its derivatives show them.
+    A normal density of vectors is quadratic in its coordinates, and its matrix may be nearly
+    singular: the derivatives show by how much its terms move more than that.
     """
     support, entries, coordinates = spec.relax.support, 1, np.zeros(())
     if not spec.discrete:
@@ -83,13 +86,21 @@ def log_prob_tolerance(
     size = 1 + (1 + np.asarray(parameters.get("temperature", 0.0))) * coordinates
     for name, parameter in parameters.items():
         domain = spec.parameters[name].domain
+        axes = tuple(range(parameter.ndim - domain.event_dim, parameter.ndim))
+        each = domain.of if isinstance(domain, Independent) else domain
         with np.errstate(divide="ignore"):
-            in_logs = isinstance(domain, Positive | Interval | Simplex)
+            in_logs = isinstance(each, Positive | Interval | Simplex)
             logs = np.abs(np.log(parameter) if in_logs else parameter)
-        logs = np.where(np.isfinite(logs), logs, 0)
-        size = size + (logs.sum(-1) if domain.event_dim else logs)
-    finite = np.where(np.isfinite(log_prob), np.abs(log_prob), 0)
-    return np.asarray(16 * np.finfo(dtype).eps * (finite + entries * size))
+        size = size + np.where(np.isfinite(logs), logs, 0).sum(axes)
+    rounding = np.where(np.isfinite(log_prob), np.abs(log_prob), 0) + entries * size
+    if spec.noise.law == "normal" and spec.event_dim:
+
+        def of_parameters(**parameters: Any) -> Array:
+            law = spec.reference_class(**parameters, **spec.arguments)
+            return np.nan_to_num(law.logpdf(value, dtype), neginf=0)
+
+        rounding = rounding + sensitivity(of_parameters, parameters, spec)
+    return np.asarray(16 * np.finfo(dtype).eps * rounding)
 
 
 def log_prob_from_noise_tolerance(

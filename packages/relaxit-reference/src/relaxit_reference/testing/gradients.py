@@ -7,13 +7,29 @@ from typing import Any
 
 import numpy as np
 
-from relaxit_reference.domains import Array, Domain, Interval, LogSimplex, Positive, Simplex
+from relaxit_reference.domains import (
+    Array,
+    Correlation,
+    CorrelationCholesky,
+    Domain,
+    Independent,
+    Interval,
+    LogSimplex,
+    LowerCholesky,
+    Matrix,
+    Positive,
+    Simplex,
+)
 from relaxit_reference.spec import Spec
 
 
 def direction(domain: Domain, value: Array, random: np.random.Generator) -> Array:
     """A tangent vector at `value` along which a small step stays in the domain."""
     z = random.normal(size=value.shape)
+    if isinstance(domain, Independent):
+        return direction(domain.of, value, random)
+    if isinstance(domain, Matrix):
+        return _direction_of_matrix(domain, value, z)
     if isinstance(domain, Positive):
         return np.asarray(value * z)
     if isinstance(domain, Interval):
@@ -23,6 +39,21 @@ def direction(domain: Domain, value: Array, random: np.random.Generator) -> Arra
     if isinstance(domain, LogSimplex):
         return np.asarray(z - np.sum(np.exp(value) * z, axis=-1, keepdims=True))
     return np.where(np.isfinite(value), z, 0.0)
+
+
+def _direction_of_matrix(domain: Matrix, value: Array, z: Array) -> Array:
+    """Relative to the Cholesky factor: such steps never lose positive definiteness."""
+    if isinstance(domain, LowerCholesky):
+        return np.asarray(np.tril(z) * value)
+    if isinstance(domain, CorrelationCholesky):
+        z = np.tril(z) * np.diagonal(value, axis1=-2, axis2=-1)[..., None]
+        return np.asarray(z - value * np.sum(value * z, axis=-1, keepdims=True))
+    factor = np.linalg.cholesky(value)
+    along = factor @ (z + np.swapaxes(z, -2, -1)) @ np.swapaxes(factor, -2, -1)
+    if isinstance(domain, Correlation):
+        change = np.diagonal(along, axis1=-2, axis2=-1) / 2
+        along = along - value * (change[..., :, None] + change[..., None, :])
+    return np.asarray(along)
 
 
 def derivative(

@@ -140,7 +140,7 @@ def _enumerated_gradient(spec: Spec, parameters: Mapping[str, Any], f: Any) -> A
             moved = logits.copy()
             moved[entry] += sign * step
             law = spec.reference_class(**{**parameters, "logits": moved}, **spec.arguments)
-            states = np.eye(law.event_shape[0]) if law.event_shape else np.array([0.0, 1.0])
+            states = np.unique(law.harden(law.surrogate(law.noise(SAMPLES, 0))), axis=0)
             ends.append(np.sum(law.discrete_pmf(states) * f(states.reshape(len(states), -1))[0]))
         gradient[entry] = (ends[0] - ends[1]) / (2 * step)
     return gradient

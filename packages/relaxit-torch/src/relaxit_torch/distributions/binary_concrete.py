@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -88,16 +88,10 @@ class BinaryConcrete(BernoulliFamily):
         return torch.sigmoid((self.logits + noise) / self.temperature)
 
     def _log_prob(self, value: Tensor) -> Tensor:
-        value = below_one(value, self.storage_dtype)
-        log_value, log_rest = log_interior(value, self.storage_dtype), torch.log1p(-value)
-        t = self.logits - self.temperature * (log_value - log_rest)
-        return log(self.temperature) + logsigmoid(t) + logsigmoid(-t) - log_value - log_rest
+        return log_density(self, value)[0]
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
-        score = (self.logits + noise) / self.temperature
-        # The density of the score is that of the noise, stretched by the temperature.
-        log_density_of_score = log(self.temperature) + logsigmoid(noise) + logsigmoid(-noise)
-        return log_density_of_score - logsigmoid(score) - logsigmoid(-score)
+        return log_density_from_noise(self, noise)
 
     @in_float32
     def cdf(self, value: Tensor) -> Tensor:
@@ -114,6 +108,36 @@ class BinaryConcrete(BernoulliFamily):
         if self._validate_args:
             check("value", value, constraints.unit_interval)
         return torch.sigmoid((self.logits + torch.logit(value)) / self.temperature)
+
+
+class _Concrete(Protocol):
+    """What the density needs, of a number or of each entry of an event."""
+
+    temperature: Parameter
+    storage_dtype: torch.dtype
+
+    @property
+    def logits(self) -> Tensor: ...
+    def _per_event(self, parameter: Parameter) -> Parameter: ...
+
+
+def log_density(concrete: _Concrete, value: Tensor) -> tuple[Tensor, Tensor]:
+    """The log density of each entry of `value`, and the logistic noise that it comes from."""
+    temperature = concrete._per_event(concrete.temperature)
+    value = below_one(value, concrete.storage_dtype)
+    log_value, log_rest = log_interior(value, concrete.storage_dtype), torch.log1p(-value)
+    noise = temperature * (log_value - log_rest) - concrete.logits
+    log_density_of_noise = logsigmoid(noise) + logsigmoid(-noise)
+    return log(temperature) + log_density_of_noise - log_value - log_rest, noise
+
+
+def log_density_from_noise(concrete: _Concrete, noise: Tensor) -> Tensor:
+    """The same from the logistic noise of each entry."""
+    temperature = concrete._per_event(concrete.temperature)
+    score = (concrete.logits + noise) / temperature
+    # The density of the score is that of the noise, stretched by the temperature.
+    log_density_of_score = log(temperature) + logsigmoid(noise) + logsigmoid(-noise)
+    return log_density_of_score - logsigmoid(score) - logsigmoid(-score)
 
 
 @register_kl(BinaryConcrete, BinaryConcrete)

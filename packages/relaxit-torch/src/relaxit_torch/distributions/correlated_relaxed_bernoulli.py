@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, register_kl
+
+from relaxit_torch import constraints, divergences, matrices, noise
+from relaxit_torch.distributions import binary_concrete
+from relaxit_torch.distributions.correlated_bernoulli import CorrelatedBernoulli
+from relaxit_torch.families import CorrelatedFamily
+from relaxit_torch.parameters import Parameter, exactly_one_of
+from relaxit_torch.special import logit_ndtr, ndtri_expit
+
+
+class CorrelatedRelaxedBernoulli(CorrelatedFamily):
+    r"""Bernoulli variables coupled by a normal copula, relaxed to the open unit cube.
+
+    With independent $\epsilon_k \sim \mathrm{Normal}(0, 1)$, $v = \operatorname{chol}(R)\,\epsilon$
+    and $u_k = \Phi(v_k)$,
+
+    $$c_k = \sigma\left(\frac{\operatorname{logit} \pi_k + \operatorname{logit} u_k}{\tau}\right).$$
+
+    Density with respect to Lebesgue measure on $(0, 1)^n$: those of Binary Concrete variables,
+    times the density of the copula,
+
+    $$\log p(c) = \log \mathrm{N}(v; 0, R) + \sum_k \left[ \log p_k(c_k) - \log \phi(v_k) \right],
+      \qquad v_k = \Phi^{-1}(\sigma(\tau \operatorname{logit} c_k - \operatorname{logit} \pi_k)),$$
+
+    with $p_k$ the density of `BinaryConcrete`.
+
+    `harden(c)` is `c > 1/2` in each entry, exactly the `discrete` CorrelatedBernoulli($\pi$, $R$) at
+    every temperature: each entry is Bernoulli($\pi_k$), and a pair is 1 with probability
+    $\Phi_2(\Phi^{-1}(\pi_i), \Phi^{-1}(\pi_j); R_{ij})$.
+
+    Shapes: probabilities `(*batch, n)`, matrices `(*batch, n, n)`, `batch_shape` `batch`,
+    `event_shape` `(n,)`.
+
+    Gradient: pathwise, in the matrix or its factor too; its bias against the Bernoulli objective
+    vanishes with the temperature.
+
+    Args:
+        temperature: $\tau > 0$, a number or a tensor of the batch shape.
+        probs: $\pi$, each in (0, 1); not clamped.
+        logits: log-odds of $\pi$, finite.
+        correlation_matrix: $R$, symmetric with a unit diagonal and positive definite.
+        correlation_cholesky: its lower Cholesky factor, in place of the matrix.
+        validate_args: see `RelaxedDistribution`, as for what is raised.
+
+    Example:
+        >>> import torch, relaxit_torch as rt
+        >>> _ = torch.manual_seed(0)
+        >>> probs = torch.tensor([[0.2, 0.4, 0.4], [0.3, 0.5, 0.2]])
+        >>> matrix = torch.tensor([[1.0, 0.5, 0.3], [0.5, 1.0, 0.7], [0.3, 0.7, 1.0]])
+        >>> relaxed = rt.CorrelatedRelaxedBernoulli(0.1, probs, correlation_matrix=matrix)
+        >>> bits = relaxed.harden(relaxed.rsample((100_000,)))
+        >>> bool((bits.mean(0) - probs).abs().max() < 0.01)
+        True
+
+    References:
+        Lee, Imrie, van der Schaar (2022).
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        **CorrelatedFamily.arg_constraints,
+        "temperature": constraints.positive,
+    }
+    support = constraints.unit_cube
+    noise_law = staticmethod(noise.normal)
+    temperature: Parameter
+
+    def __init__(
+        self,
+        temperature: Parameter,
+        probs: Tensor | None = None,
+        logits: Tensor | None = None,
+        correlation_matrix: Tensor | None = None,
+        correlation_cholesky: Tensor | None = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        parameters = exactly_one_of(probs=probs, logits=logits) | exactly_one_of(
+            correlation_matrix=correlation_matrix, correlation_cholesky=correlation_cholesky
+        )
+        super().__init__({**parameters, "temperature": temperature}, validate_args=validate_args)
+
+    @property
+    def discrete(self) -> Distribution:
+        return CorrelatedBernoulli(**self._coupled, validate_args=self._validate_args)
+
+    def harden(self, value: Tensor) -> Tensor:
+        return (value > 0.5).to(value.dtype)
+
+    def _relax(self, noise: Tensor) -> Tensor:
+        coupled = logit_ndtr(matrices.product(self._factor, noise))
+        return torch.sigmoid((self.logits + coupled) / self._per_event(self.temperature))
+
+    def _log_prob(self, value: Tensor) -> Tensor:
+        marginal, logistic = binary_concrete.log_density(self, value)
+        normal = ndtri_expit(logistic)
+        factor = self._factor
+        return marginal.sum(-1) + _log_copula(factor, normal, matrices.solution(factor, normal))
+
+    def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
+        factor = self._factor
+        normal = matrices.product(factor, noise)
+        marginal = binary_concrete.log_density_from_noise(self, logit_ndtr(normal))
+        return marginal.sum(-1) + _log_copula(factor, normal, noise)
+
+    @property
+    def _coupled(self) -> dict[str, Any]:
+        return {name: value for name, value in self._given.items() if name != "temperature"}
+
+
+def _log_copula(factor: Tensor, normal: Tensor, independent: Tensor) -> Tensor:
+    """The density of the normal copula at `normal = factor @ independent`."""
+    squares = normal.square().sum(-1) - independent.square().sum(-1)
+    return 0.5 * squares - matrices.half_log_determinant(factor)
+
+
+@register_kl(CorrelatedRelaxedBernoulli, CorrelatedRelaxedBernoulli)
+def _kl(p: CorrelatedRelaxedBernoulli, q: CorrelatedRelaxedBernoulli) -> Tensor:
+    """One map leads from the normal vectors to both, so that theirs is the divergence."""
+    divergences.require_equal("temperatures", p.temperature, q.temperature)
+    divergences.require_equal("probabilities", p.logits, q.logits)
+    return divergences.of_centred_normal(p._factor, q._factor).expand(p.batch_shape)
