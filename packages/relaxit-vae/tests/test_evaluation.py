@@ -55,7 +55,9 @@ def rows():
 def figures(model, images, importance_samples, seed=0):
     piece = Piece(images, 0, 0, len(images))
     found = moments(model, piece, seed=seed, importance_samples=importance_samples)
-    return {name: (sums[0] / len(images)).mean().item() for name, sums in found.items() if sums.ndim}
+    return {
+        name: (sums[0] / len(images)).mean().item() for name, sums in found.items() if sums.ndim
+    }
 
 
 BINARY = [

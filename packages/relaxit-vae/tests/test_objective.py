@@ -41,7 +41,9 @@ def categorical():
 
 def uniform(posterior):
     """Its discrete law, and the uniform prior of one image."""
-    return posterior.discrete, uniform_like(type(posterior)(0.7, logits=posterior.logits[0]).discrete)
+    return posterior.discrete, uniform_like(
+        type(posterior)(0.7, logits=posterior.logits[0]).discrete
+    )
 
 
 def tiny_model(codes):

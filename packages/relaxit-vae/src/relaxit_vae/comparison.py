@@ -131,6 +131,7 @@ def _row(entry: Entry, config: Config, run: Run) -> Row:
         **asdict(run.evaluation),
         "seconds_per_epoch": run.seconds_per_epoch,
         "seconds": run.seconds,
+        "elbo_by_epoch": [round(elbo, 3) for elbo in run.elbo_by_epoch],
     }
 
 
@@ -166,7 +167,8 @@ def summary(rows: Iterable[Row], column: str) -> Mapping[str, tuple[float, float
 
 def _write(folder: Path, config: Config, rows: list[Row]) -> None:
     file = io.StringIO()
-    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    names = [name for name in rows[0] if not isinstance(rows[0][name], list)]
+    writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(folder / "compare.csv", file.getvalue())

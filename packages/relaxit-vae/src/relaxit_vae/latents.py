@@ -24,6 +24,7 @@ from torch.distributions import Distribution, MultivariateNormal, transform_to
 
 import relaxit_torch
 from relaxit_torch import RelaxedDistribution
+from relaxit_torch.special import ndtri_expit
 from relaxit_vae.config import Config, Divergence, flag
 from relaxit_vae.errors import InputError
 from relaxit_vae.objective import law_kl, relaxed_kl
@@ -93,7 +94,7 @@ class Code:
         if not hasattr(discrete, "correlation_cholesky"):
             return cls(discrete)
         # A bit is 1 where a standard normal variable exceeds -loc, which has its probability.
-        loc = _normal_quantile(discrete.logits)
+        loc = ndtri_expit(discrete.logits)
         normal = MultivariateNormal(
             loc, scale_tril=discrete.correlation_cholesky, validate_args=False
         )
@@ -283,7 +284,8 @@ class Latent(nn.Module):
             for family in relaxations().values():
                 arguments = parameters | self.options
                 takes = inspect.signature(family).parameters
-                if not required(family) <= arguments.keys() <= takes.keys():
+                same = emitted(family).keys() == parameters.keys()
+                if not same or not required(family) <= arguments.keys() <= takes.keys():
                     continue
                 other = family(**arguments)
                 if other.event_shape != example.event_shape or not _is_log_space(other):
@@ -404,10 +406,3 @@ def _is_categorical(example: RelaxedDistribution) -> bool:
     """Whether the coordinates of an event constrain each other; (1, 1, ...) shows it."""
     support: Any = example.support
     return bool(example.event_shape) and not support.check(torch.ones(example.event_shape)).all()
-
-
-def _normal_quantile(logits: Tensor) -> Tensor:
-    """The standard normal quantile of `sigmoid(logits)`, from the tail that has all its digits."""
-    below, above = logits.clamp(-80, 0), logits.clamp(0, 80)  # as far as float32 reaches
-    quantile = torch.special.ndtri
-    return torch.where(logits < 0, quantile(below.sigmoid()), -quantile((-above).sigmoid()))

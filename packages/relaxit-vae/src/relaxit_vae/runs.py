@@ -45,6 +45,8 @@ class Run:
     seconds: float
     seconds_per_epoch: float
     """The median over the epochs, without evaluation."""
+    elbo_by_epoch: tuple[float, ...]
+    """The one-sample bound on the test images after each epoch."""
 
 
 def train(
@@ -85,6 +87,7 @@ def train(
         model.evaluation(),
         time.perf_counter() - start,
         median(float(row["seconds"] or 0) for row in history.rows),
+        tuple(float(row["test/elbo"] or 0) for row in history.rows),
     )
     if is_first_process():
         _draw(model.cpu().eval(), test, run.folder, history)
