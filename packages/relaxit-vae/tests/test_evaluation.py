@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from relaxit_vae import VAE, Config, evaluate, train
-from relaxit_vae.data import load_images
+from relaxit_vae.data import Piece, load_images
 from relaxit_vae.evaluation import log_weights, moments
-from relaxit_vae.data import Piece
 from relaxit_vae.latents import Code, relaxations
 from relaxit_vae.objective import log_likelihood, log_mean_exp
 
