@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from relaxit_vae.figures import SCALE, save_grid, save_loss, save_pairs
+from relaxit_vae.figures import SCALE, save_curves, save_effects, save_grid, save_pairs
 
 
 def pixels(path):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 from torch.distributions import Distribution
 from torch.utils.tensorboard import SummaryWriter
-from torchvision.io import ImageReadMode, read_image  # type: ignore[import-untyped]
 from torchvision.utils import make_grid, save_image  # type: ignore[import-untyped]
 
 SCALE = 3
@@ -87,7 +87,7 @@ def show_in_tensorboard(folder: Path, pictures: Iterable[Path]) -> None:
     """Add pictures to the logs of a run."""
     with SummaryWriter(str(folder)) as writer:
         for path in pictures:
-            writer.add_image(path.stem, read_image(str(path), ImageReadMode.RGB))
+            writer.add_image(path.stem, imread(path)[..., :3], dataformats="HWC")
 
 
 def save_comparison(path: Path, panels: Mapping[str, Mapping[str, tuple[float, float]]]) -> None:

@@ -56,7 +56,7 @@ def relaxations() -> dict[str, type[RelaxedDistribution]]:
         kebab_case(name): value
         for name, value in sorted(vars(relaxit_torch).items())
         if isinstance(value, type) and issubclass(value, RelaxedDistribution)
-        if value is not RelaxedDistribution
+        if value is not RelaxedDistribution and value.has_rsample
     }
 
 
