@@ -26,6 +26,7 @@ GRADIENT = {
     "straight_through": (
         "The gradient is straight-through: that of the relaxed map, although the value is discrete."
     ),
+    "none": "The value is discrete, and has no gradient.",
 }
 DENSITY = {
     "continuous": "A log density with respect to {base}.",
@@ -150,7 +151,7 @@ def mathematics(spec: Spec, base: Spec | None, level: str) -> Iterator[str]:
         yield HARDENING[spec.harden.law]
     if base is None or spec.closed_forms != base.closed_forms:
         yield f"{level} Closed forms"
-        yield listing(CLOSED_FORMS[form] for form in spec.closed_forms) or "None."
+        yield listing(closed_form(form, spec) for form in spec.closed_forms) or "None."
     if spec.laws and (base is None or spec.laws != base.laws):
         yield f"{level} Laws and limits"
         yield listing(law_in_words(law, spec) for law in spec.laws)
@@ -158,6 +159,14 @@ def mathematics(spec: Spec, base: Spec | None, level: str) -> Iterator[str]:
         yield f"{level} Cases"
         yield "Log densities computed with 50 digits, against which both packages are tested."
         yield table(("Why", "Parameters", "Value", "Log density"), map(case_row, spec.cases))
+
+
+def closed_form(form: str, spec: Spec) -> str:
+    """A name, with the condition for it."""
+    if form == "kl" and spec.kl_needs_equal:
+        equal = words([f"`{name}`" for name in spec.kl_needs_equal])
+        return f"{CLOSED_FORMS[form]}, for equal {equal}"
+    return CLOSED_FORMS[form]
 
 
 def law_in_words(law: Law, spec: Spec) -> str:

@@ -51,6 +51,19 @@ def test_kl_is_zero_of_a_law_with_itself_and_positive_otherwise(spec: Spec, buil
     assert (kl_divergence(p, q) > 0).all()
 
 
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_kl_of_low_precision_is_that_of_float32_rounded_once(
+    precision: str, spec: Spec, build
+) -> None:
+    if "kl" not in spec.closed_forms:
+        pytest.skip(f"{spec.name}.toml lists no closed form of the kl")
+    low = [build(spec, given, precision, validate_args=False) for given in pair(spec, 75, (20,))]
+    raised = [law._working for law in low]
+    found = kl_divergence(*low)
+    assert found.dtype == getattr(torch, precision)
+    torch.testing.assert_close(found, kl_divergence(*raised).to(found.dtype), rtol=0, atol=0)
+
+
 def test_kl_needs_equal_parameters_where_the_specification_says_so(spec: Spec, build) -> None:
     if not spec.kl_needs_equal:
         pytest.skip(f"the kl of {spec} needs no parameters to be equal")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from relaxit_reference import Spec, load_specs
+from relaxit_reference.domains import Independent, Interval
 from relaxit_reference.spec import Law
 from relaxit_reference.testing import strategies
 from relaxit_reference.testing.laws import check_law
@@ -53,3 +56,34 @@ def test_the_hardened_law_is_the_discrete_one_at_temperature(
     pmf = spec.reference_class(**parameters, **spec.arguments).discrete_pmf(states)
     unseen = max(0.0, 1 - pmf.sum())
     assert chi_square(np.append(counts, 0), np.append(pmf, unseen)) > ALARM_RATE
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.7, 5.0])
+def test_every_pair_of_hardened_entries_has_the_discrete_law_at_temperature(
+    temperature: float, spec: Spec, build_law
+) -> None:
+    support = spec.relax.support
+    if not (isinstance(support, Independent) and isinstance(support.of, Interval)):
+        pytest.skip(f"{spec} is no vector of relaxed Bernoulli variables")
+    parameters = strategies.random_parameters(
+        spec,
+        np.random.default_rng(23),
+        names=spec.parameterisations()[0],  # by a matrix: its parts are those of the pairs
+        categories=4,
+        ranges=spec.moderate,
+    )
+    parameters["temperature"] = np.asarray(temperature)
+    law = build_law(spec, parameters, "float32")
+    hardened = law.harden(law.rvs(20_000, 24))
+    for pair in itertools.combinations(range(4), 2):
+        of_pair = {name: _entries(spec, name, value, pair) for name, value in parameters.items()}
+        states = np.array(list(itertools.product([0.0, 1.0], repeat=2)))
+        counts = [np.all(hardened[:, pair] == state, axis=1).sum() for state in states]
+        pmf = spec.reference_class(**of_pair, **spec.arguments).discrete_pmf(states)
+        assert chi_square(np.array(counts), pmf) > ALARM_RATE, f"entries {pair}"
+
+
+def _entries(spec: Spec, name: str, value: np.ndarray, pair: tuple[int, int]) -> np.ndarray:
+    """The part of a number, vector or matrix that belongs to a pair of components."""
+    index = np.ix_(*[pair] * spec.parameters[name].domain.event_dim)
+    return value[(..., *index)]

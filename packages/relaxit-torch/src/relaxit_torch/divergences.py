@@ -4,8 +4,10 @@ file of its distribution.
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -26,6 +28,26 @@ def no_exact_form(p: Distribution, q: Distribution) -> NoReturn:
         "mean of log p - log q over samples of p (rsample_and_log_prob scores them), or take that "
         "of the discrete laws: kl_divergence(p.discrete, q.discrete)"
     )
+
+
+Divergence = Callable[[Any, Any], Tensor]
+
+
+def exact(p_class: type, q_class: type) -> Callable[[Divergence], Divergence]:
+    """Registers a closed form. The arithmetic of low precision is in float32, as elsewhere."""
+
+    def register(function: Divergence) -> Divergence:
+        @functools.wraps(function)
+        def raised(p: Any, q: Any) -> Tensor:
+            laws = [x for x in (p, q) if isinstance(x, RelaxedDistribution)]
+            dtype = functools.reduce(torch.promote_types, (law.dtype for law in laws))
+            working = (x._working if isinstance(x, RelaxedDistribution) else x for x in (p, q))
+            return function(*working).to(dtype)
+
+        register_kl(p_class, q_class)(raised)
+        return function
+
+    return register
 
 
 def of_hard_laws(p: RelaxedDistribution, q: Distribution) -> Tensor:

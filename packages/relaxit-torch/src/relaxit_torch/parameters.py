@@ -58,7 +58,7 @@ def unify(
     and makes no tensor on any device.
 
     Returns:
-        The parameters, tensors expanded to `(*batch_shape, *own_event_shape)`, and `batch_shape`.
+        The parameters, each of its own batch shape, and the `batch_shape` of them all.
 
     Raises:
         ValueError: parameters on different devices, with too few dimensions, or with batch shapes
@@ -105,7 +105,7 @@ def unify(
     except RuntimeError:
         found = ", ".join(f"{name} {tuple(shape)}" for name, shape in batch_shapes.items())
         raise ValueError(f"batch shapes of parameters must broadcast, but got {found}") from None
-    return {**plain, **expand(tensors, constraints, batch_shape)}, batch_shape
+    return {**plain, **tensors}, batch_shape
 
 
 def expand(

@@ -80,20 +80,18 @@ class RelaxedDistribution(TorchDistribution):
     ) -> None:
         if hard is not None:
             self.hard = hard
-        unified, batch_shape = _parameters.unify(
+        given, batch_shape = _parameters.unify(
             parameters, self.arg_constraints, numbers=self.numbers
         )
-        self._set_parameters(unified)
-        Distribution.__init__(self, batch_shape, self._infer_event_shape(), validate_args=False)
         # torch's own validation cannot read numbers and does not name the offending entry.
-        self._validate_args = (
-            Distribution._validate_args if validate_args is None else validate_args
-        )
+        validate = Distribution._validate_args if validate_args is None else validate_args
+        for name, value in given.items() if validate else ():
+            region: Any = self.arg_constraints[name]
+            _parameters.check(name, value, region)
+        self._set_parameters(_parameters.expand(given, self.arg_constraints, batch_shape))
+        Distribution.__init__(self, batch_shape, self._infer_event_shape(), validate_args=False)
+        self._validate_args = validate
         self._raise_low_precision()
-        if self._validate_args:
-            for name, value in unified.items():
-                region: Any = self.arg_constraints[name]
-                _parameters.check(name, value, region)
 
     # -- what a subclass implements -------------------------------------------------------------
 

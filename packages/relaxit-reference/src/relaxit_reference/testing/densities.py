@@ -8,7 +8,16 @@ from itertools import combinations
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-from relaxit_reference.domains import Array, Interval, LogSimplex, Positive, Real, Simplex
+from relaxit_reference.domains import (
+    Above,
+    Array,
+    Below,
+    Interval,
+    LogSimplex,
+    Positive,
+    Real,
+    Simplex,
+)
 from relaxit_reference.spec import Spec
 from relaxit_reference.testing.messages import literal
 from relaxit_reference.testing.probes import (
@@ -87,7 +96,7 @@ def mass(half: Half, unit: Answers, already: list[str]) -> Iterator[str]:
     batch = reference(half.spec, probe.parameters).batch_shape
     parameters = probe.element(half.spec, (0,) * (1 + len(batch)))
     law = reference(half.spec, parameters)
-    if not half.spec.discrete and law.chart.chart_dim(law.event_shape) > 1:
+    if not half.spec.discrete and law.chart.chart_dim(law.event_shape) > 2:
         return
     try:
         total = float(total_mass(law, lambda value: half.answer(value, parameters)))
@@ -134,6 +143,10 @@ def _constants(spec: Spec, probe: Probe) -> dict[str, Array]:
         terms |= {"log Gamma(K)": zero + gammaln(categories), "log(K)": zero + np.log(categories)}
     for name, value in probe.parameters.items():
         domain = spec.parameters[name].domain
+        for below in probe.parameters if isinstance(domain, Above) else ():
+            if isinstance(spec.parameters[below].domain, Below):
+                width = np.log(value - probe.parameters[below])
+                terms[f"log({name} - {below})"] = zero + width
         for words, multiple in multiples.items():
             if isinstance(domain, Positive):
                 terms[f"{words}log({name})"] = zero + multiple * np.log(value)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from relaxit_reference.domains import Array, Boolean, LogSimplex, OneHot, Simplex
 from relaxit_reference.spec import load_spec
+from relaxit_reference.testing.atoms import at_atoms, between_atoms
 from relaxit_reference.testing.densities import mass, pasted
 from relaxit_reference.testing.misreadings import CHANGES, misreadings
 from relaxit_reference.testing.places import places
@@ -32,7 +33,11 @@ def explain(half: Half, answers: Answers, differs: list[NDArray[np.bool_]]) -> l
     same = [(a, d) for a, d in pairs if tuple(a[0].parameters) == wrong[0]]
     unit = [a for a, d in same if a[0].region == "unit"]
     named: list[str] = []
-    if any(d.any() for a, d in same if a[0].region == "unit"):
+    if half.name == "log_prob" and half.spec.density.atoms:
+        named = list(at_atoms(half, unit, [d for a, d in same if a[0].region == "unit"]))
+        lines += [*mass(half, unit, already=named), *named] if named else []
+        unit = between_atoms(half, unit)
+    if any(half.differs(answer, probe).any() for probe, answer in unit):
         named = [*_misread(half, unit), *_other_variant(half, unit), *_changed(half, unit)][:1]
         if not named and half.name == "log_prob":
             named = list(pasted(half, unit))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit, ndtri, softmax
 
-from relaxit_reference.domains import Array, Positive
+from relaxit_reference.domains import Array, Matrix, Positive
 from relaxit_reference.spec import Spec
 from relaxit_reference.testing.probes import Half, Parameters, Probe
 
@@ -65,6 +65,9 @@ def _parameters(spec: Spec, parameters: Parameters) -> Iterator[tuple[str, dict[
         for form, change in CHANGES.items():
             words = f"with {form.format(name)} in place of {name}"
             yield words, {**parameters, name: change(value)}
+        if isinstance(spec.parameters[name].domain, Matrix):
+            identity = np.broadcast_to(np.eye(value.shape[-1]), value.shape)
+            yield f"with the identity in place of {name}", {**parameters, name: identity}
         if spec.parameters[name].domain.event_dim == 1:
             words = f"with {{}} in place of {name}"
             yield words.format(f"softmax({name})"), {**parameters, name: softmax(value, axis=-1)}

@@ -141,7 +141,7 @@ def _moderate(spec: Spec, region: str) -> dict[str, tuple[float, float]]:
 
 
 def _values(spec: Spec, region: str, law: Any, noise: Array, random: np.random.Generator) -> Array:
-    support, chart = spec.relax.support, law.chart
+    support = spec.relax.support
     if region == "edge":
         ends = [
             np.asarray(end, dtype=np.float64)
@@ -151,6 +151,17 @@ def _values(spec: Spec, region: str, law: Any, noise: Array, random: np.random.G
         single = (1,) * len(law.batch_shape)
         events = np.array(ends).reshape(len(ends), *single, *law.event_shape)
         return np.broadcast_to(events, (len(ends), *law.batch_shape, *law.event_shape))
+    values = _inner_values(spec, region, law, noise, random)
+    if region != "moderate":  # where samples are atoms by themselves
+        for place, atom in enumerate(spec.density.atoms):
+            values[place :: 3 * len(spec.density.atoms)] = atom
+    return values
+
+
+def _inner_values(
+    spec: Spec, region: str, law: Any, noise: Array, random: np.random.Generator
+) -> Array:
+    chart = law.chart
     if spec.discrete:
         return np.asarray(np.resize(law.states(), (SAMPLES, *law.batch_shape, *law.event_shape)))
     sampled = np.asarray(law.relax(noise))

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, register_kl
+from torch.distributions import Bernoulli
 from torch.distributions.constraints import dependent_property
 from torch.nn.functional import logsigmoid
 
@@ -140,7 +140,7 @@ def log_density_from_noise(concrete: _Concrete, noise: Tensor) -> Tensor:
     return log_density_of_score - logsigmoid(score) - logsigmoid(-score)
 
 
-@register_kl(BinaryConcrete, BinaryConcrete)
+@divergences.exact(BinaryConcrete, BinaryConcrete)
 def _kl(p: BinaryConcrete, q: BinaryConcrete) -> Tensor:
     """Maddison et al., appendix C.3: at one temperature, that of the logistic variables."""
     if p.hard or q.hard:
@@ -149,6 +149,6 @@ def _kl(p: BinaryConcrete, q: BinaryConcrete) -> Tensor:
     return divergences.of_logistic(p.logits - q.logits)
 
 
-@register_kl(BinaryConcrete, Bernoulli)
+@divergences.exact(BinaryConcrete, Bernoulli)
 def _kl_bernoulli(p: BinaryConcrete, q: Bernoulli) -> Tensor:
     return divergences.of_hard_laws(p, q)

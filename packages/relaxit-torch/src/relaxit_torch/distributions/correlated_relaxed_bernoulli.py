@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, register_kl
+from torch.distributions import Distribution
 
 from relaxit_torch import constraints, divergences, matrices, noise
 from relaxit_torch.distributions import binary_concrete
@@ -118,7 +118,7 @@ def _log_copula(factor: Tensor, normal: Tensor, independent: Tensor) -> Tensor:
     return 0.5 * squares - matrices.half_log_determinant(factor)
 
 
-@register_kl(CorrelatedRelaxedBernoulli, CorrelatedRelaxedBernoulli)
+@divergences.exact(CorrelatedRelaxedBernoulli, CorrelatedRelaxedBernoulli)
 def _kl(p: CorrelatedRelaxedBernoulli, q: CorrelatedRelaxedBernoulli) -> Tensor:
     """One map leads from the normal vectors to both, so that theirs is the divergence."""
     divergences.require_equal("temperatures", p.temperature, q.temperature)

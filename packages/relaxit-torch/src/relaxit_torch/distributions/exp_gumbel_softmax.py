@@ -4,7 +4,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import register_kl
 
 from relaxit_torch import constraints, divergences, noise
 from relaxit_torch.families import CategoricalFamily
@@ -128,7 +127,7 @@ def _concrete(concrete: CategoricalFamily, t: Tensor) -> Tensor:
     )
 
 
-@register_kl(ExpGumbelSoftmax, ExpGumbelSoftmax)
+@divergences.exact(ExpGumbelSoftmax, ExpGumbelSoftmax)
 def _kl(p: ExpGumbelSoftmax, q: ExpGumbelSoftmax) -> Tensor:
     divergences.require_equal("temperatures", p.temperature, q.temperature)
     return divergences.of_concrete(p.logits, q.logits)

@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, register_kl
+from torch.distributions import Bernoulli, Distribution
 from torch.special import ndtr, ndtri
 
-from relaxit_torch import constraints, noise
+from relaxit_torch import constraints, divergences, noise
 from relaxit_torch.parameters import Parameter, check
 from relaxit_torch.relaxed_distribution import RelaxedDistribution, in_float32
 from relaxit_torch.special import log, log_ndtr, normal_density
@@ -137,7 +137,7 @@ class GaussianRelaxedBernoulli(RelaxedDistribution):
         return between, at_a - at_b, between + a * at_a - b * at_b
 
 
-@register_kl(GaussianRelaxedBernoulli, GaussianRelaxedBernoulli)
+@divergences.exact(GaussianRelaxedBernoulli, GaussianRelaxedBernoulli)
 def _kl(p: GaussianRelaxedBernoulli, q: GaussianRelaxedBernoulli) -> Tensor:
     """The two atoms, and the normal densities between them."""
     between, first, second = p._partial_moments()

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import OneHotCategorical, register_kl
+from torch.distributions import OneHotCategorical
 from torch.distributions.constraints import dependent_property
 
 from relaxit_torch import constraints, divergences, noise
@@ -103,7 +103,7 @@ class GumbelSoftmax(CategoricalFamily):
         return torch.where(self.possible, log_value, 0).sum(-1)
 
 
-@register_kl(GumbelSoftmax, GumbelSoftmax)
+@divergences.exact(GumbelSoftmax, GumbelSoftmax)
 def _kl(p: GumbelSoftmax, q: GumbelSoftmax) -> Tensor:
     if p.hard or q.hard:
         return divergences.of_hard_laws(p, q)
@@ -111,6 +111,6 @@ def _kl(p: GumbelSoftmax, q: GumbelSoftmax) -> Tensor:
     return divergences.of_concrete(p.logits, q.logits)
 
 
-@register_kl(GumbelSoftmax, OneHotCategorical)
+@divergences.exact(GumbelSoftmax, OneHotCategorical)
 def _kl_categorical(p: GumbelSoftmax, q: OneHotCategorical) -> Tensor:
     return divergences.of_hard_laws(p, q)

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import register_kl
 from torch.nn.functional import logsigmoid
 
 from relaxit_torch import constraints, divergences, noise
@@ -115,7 +114,7 @@ class LogitBinaryConcrete(BernoulliFamily):
         return (self.logits + torch.logit(value)) / self.temperature
 
 
-@register_kl(LogitBinaryConcrete, LogitBinaryConcrete)
+@divergences.exact(LogitBinaryConcrete, LogitBinaryConcrete)
 def _kl(p: LogitBinaryConcrete, q: LogitBinaryConcrete) -> Tensor:
     divergences.require_equal("temperatures", p.temperature, q.temperature)
     return divergences.of_logistic(p.logits - q.logits)

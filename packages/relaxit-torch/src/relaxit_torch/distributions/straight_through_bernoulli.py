@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.distributions import Bernoulli, register_kl
+from torch.distributions import Bernoulli
 
 from relaxit_torch import constraints, divergences, noise
 from relaxit_torch.families import BernoulliFamily
@@ -62,7 +62,7 @@ class StraightThroughBernoulli(BernoulliFamily):
         return (noise < soft).to(noise.dtype)
 
 
-@register_kl(StraightThroughBernoulli, StraightThroughBernoulli)
-@register_kl(StraightThroughBernoulli, Bernoulli)
+@divergences.exact(StraightThroughBernoulli, StraightThroughBernoulli)
+@divergences.exact(StraightThroughBernoulli, Bernoulli)
 def _kl(p: StraightThroughBernoulli, q: StraightThroughBernoulli | Bernoulli) -> Tensor:
     return divergences.of_hard_laws(p, q)
