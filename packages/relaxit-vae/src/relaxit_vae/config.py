@@ -181,6 +181,8 @@ def _parsed(name: str, kind: Any, value: Any) -> Any:
                 return str(value).lower() == "true"
         elif value is not None and not isinstance(value, bool):
             try:
+                if possible is int and value != int(value) and not isinstance(value, str):
+                    continue
                 return _sizes(value) if get_origin(possible) is tuple else possible(value)
             except (TypeError, ValueError):
                 continue
