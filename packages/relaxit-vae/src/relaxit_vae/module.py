@@ -16,7 +16,7 @@ from relaxit_vae.evaluation import Evaluation, binarized, moments, summarised
 from relaxit_vae.latents import Code, Latent, readable
 from relaxit_vae.networks import mlp
 from relaxit_vae.objective import Terms, closed_form_kl, elbo, law_kl, relaxed_kl
-from relaxit_vae.seeds import seed_for
+from relaxit_vae.seeds import draw_from
 
 
 class VAE(LightningModule):
@@ -147,9 +147,8 @@ class VAE(LightningModule):
             self.latent.temperature = self.temperature_at(
                 self.global_step / (self.trainer.estimated_stepping_batches - 1)
             )
-        torch.manual_seed(
-            seed_for("training", self.config.seed, self.global_step, self.global_rank)
-        )
+        place = self.global_step, self.global_rank
+        draw_from("training", self.config.seed, *place, device=self.device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         images = binarized(batch.images.to(self.dtype), self.config.binarize)
