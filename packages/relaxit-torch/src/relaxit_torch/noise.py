@@ -45,7 +45,8 @@ def normal(shape: torch.Size, *, dtype: torch.dtype, device: torch.device) -> Te
 
 def uniform_from_integer(integer: Tensor) -> Tensor:
     """Maps an integer with all its bits random to (0, 1); the largest go below 1, not to it."""
-    return _fraction(integer & torch.iinfo(integer.dtype).max)
+    signed = _odd_halves(integer)
+    return signed.abs_().mul_(_step(signed))
 
 
 def gumbel_from_integer(integer: Tensor) -> Tensor:
@@ -53,7 +54,12 @@ def gumbel_from_integer(integer: Tensor) -> Tensor:
 
     The upper tail of the Gumbel is small `E`, hence small `U`, where the fraction is finest.
     """
-    return uniform_from_integer(integer).neg_().log1p_().neg_().log_().neg_()
+    u = uniform_from_integer(integer)
+    # -log(1 - u) without log1p, which no CPU kernel vectorises: u log(y) / (y - 1), with y the
+    # rounded 1 - u, is as precise (Hewlett-Packard 15C, Advanced Functions Handbook, appendix).
+    rounded = (1 - u).clamp_(max=1 - torch.finfo(u.dtype).eps / 2)
+    exponential = rounded.log().div_(rounded.sub_(1)).mul_(u)
+    return exponential.log_().neg_()
 
 
 def logistic_from_integer(integer: Tensor) -> Tensor:
@@ -61,24 +67,39 @@ def logistic_from_integer(integer: Tensor) -> Tensor:
 
     Both tails are small `U`, where the fraction is finest.
     """
-    tail = uniform_from_integer(integer).mul_(0.5)
-    lower = tail.log() - tail.neg_().log1p_()
-    return torch.where(integer < 0, lower, -lower)
+    signed = _odd_halves(integer)
+    tail = signed.abs().mul_(0.5 * _step(signed))
+    return tail.logit_().copysign_(signed)
 
 
-def _fraction(integer: Tensor) -> Tensor:
-    bits = torch.iinfo(integer.dtype).bits - 1
-    dtype = torch.float32 if integer.dtype == torch.int32 else torch.float64
-    # Half a step away from 0, and shrunk by half an ulp so that the largest cannot round to 1.
-    scale = 2.0**-bits * (1 - torch.finfo(dtype).eps / 2)
-    return integer.to(dtype).add_(0.5).mul_(scale)
+def _odd_halves(integer: Tensor) -> Tensor:
+    """Integers plus 1/2, as floats: as many on each side of 0, and none at it."""
+    return integer.to(torch.float32 if integer.dtype == torch.int32 else torch.float64).add_(0.5)
+
+
+def _step(signed: Tensor) -> float:
+    """What brings the greatest of them to 1, less an ulp so that none is rounded to it."""
+    bits = 31 if signed.dtype == torch.float32 else 63
+    return 2.0**-bits * (1 - torch.finfo(signed.dtype).eps)
 
 
 def _draw(
     law: Callable[[Tensor], Tensor], shape: torch.Size, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    width = torch.int64 if dtype == torch.float64 else torch.int32
+    return law(_random_bits(shape, dtype == torch.float64, device)).to(dtype)
+
+
+def _random_bits(shape: torch.Size, double: bool, device: torch.device) -> Tensor:
+    """Integers with all their bits random: int64 for float64, else int32."""
+    width = torch.int64 if double else torch.int32
     limits = torch.iinfo(width)
-    # Not `random_`: torch.compile and torch.func.vmap know no way through it.
-    integer = torch.randint(limits.min, limits.max, shape, dtype=width, device=device)
-    return law(integer).to(dtype)
+    if not torch.compiler.is_compiling():
+        # Words of 64 bits hold two integers of 32: half as many calls of the generator.
+        words = shape.numel() if double else (shape.numel() + 1) // 2
+        bits = torch.empty(words, dtype=torch.int64, device=device)
+        try:
+            bits.random_(torch.iinfo(torch.int64).min, None)
+            return bits.view(width)[: shape.numel()].view(shape)
+        except RuntimeError:  # torch.func.vmap refuses random numbers in place
+            pass
+    return torch.randint(limits.min, limits.max, shape, dtype=width, device=device)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import DTypeLike
-from scipy.special import entr, gammaln, log_softmax, logsumexp, softmax, xlogy
+from scipy.special import entr, gammaln, log_softmax, logsumexp, softmax
 
 from relaxit_reference.distribution import CategoricalParameters, ReferenceDistribution
 from relaxit_reference.domains import Array, Numeric, OneHot, Simplex, nearest_interior
@@ -32,7 +32,10 @@ class GumbelSoftmax(CategoricalParameters, ReferenceDistribution):
 
     def logpdf(self, x: Numeric, dtype: DTypeLike = np.float64) -> Array:
         if self.hard:
-            log_pmf = np.sum(xlogy(x, self.pi), axis=-1)
+            # log pi_k = -log sum_j exp(log pi_j - log pi_k), precise where pi_k is nearly 1.
+            chosen = np.sum(np.where(np.asarray(x) > 0, self.log_pi, 0), axis=-1)
+            ratio = self.log_pi - np.where(chosen > -np.inf, chosen, 0)[..., None]
+            log_pmf = np.where(chosen > -np.inf, -logsumexp(ratio, axis=-1), -np.inf)
             return np.where(OneHot().contains(x), log_pmf, -np.inf)
         possible = self.log_pi > -np.inf  # the K categories that the density is on
         K, tau = np.sum(possible, axis=-1), np.asarray(self.temperature)
