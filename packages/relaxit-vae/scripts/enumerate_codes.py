@@ -1,6 +1,6 @@
 """Compares the importance-weighted bound of trained models with the sum over all codes.
 
-    python packages/relaxit-vae/scripts/enumerate_codes.py DATA_DIR docs/results/vae-enumeration.json
+    python scripts/enumerate_codes.py DATA_DIR ../../docs/results/vae-enumeration.json
 
 Each model has 8 binary latents, so that log p(image) is a sum over 256 codes. The bound takes
 20,000 samples of each of the first 100 test images.
@@ -27,7 +27,7 @@ LATENTS = ("straight-through-bernoulli", "correlated-relaxed-bernoulli", "binary
 BITS, IMAGES, SAMPLES = 8, 100, 20_000
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def compared(checkpoint: Path, data_dir: Path) -> dict[str, float]:
     """Means over the images, in nats."""
     model = VAE.load(checkpoint)

@@ -1,6 +1,6 @@
 """Times an epoch of MNIST here and with a loader that prepares image by image.
 
-    python packages/relaxit-vae/scripts/measure_epoch.py DATA_DIR docs/results/vae-epoch.json
+    python scripts/measure_epoch.py DATA_DIR ../../docs/results/vae-epoch.json
 
 The other way is that of the usual example scripts: a data set that opens an image and transforms it
 when it is asked for one, a `DataLoader` that collates them, a Gaussian autoencoder and Adam. Both

@@ -276,3 +276,10 @@ def test_the_mean_of_a_code_is_that_of_its_law():
     code = Code.of(latent.posterior(torch.tensor([-1.0, 0.0, 2.0])))
     assert isinstance(code.law, Bernoulli)
     assert torch.equal(code.mean(), code.law.probs)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_prior_is_found_where_gradients_are_off(mode):
+    with mode():
+        prior = build("gaussian-relaxed-bernoulli", variables=2).prior()
+        assert torch.allclose(prior.loc, torch.tensor(0.5), atol=1e-5)

@@ -129,6 +129,8 @@ class Latent(nn.Module):
         InputError: the class refuses them.
     """
 
+    @torch.inference_mode(False)  # the search for the prior needs gradients
+    @torch.enable_grad()
     def __init__(
         self,
         family: type[RelaxedDistribution],
