@@ -231,6 +231,7 @@ def test_hard_latents_have_no_log_space():
         ("gumbel-softmax", True, "discrete", "discrete"),
         ("stochastic-times-smooth", False, "discrete", "discrete, matched in mean"),
         ("straight-through-bernoulli", False, "discrete", "discrete"),
+        ("gaussian-relaxed-bernoulli", False, "closed-form", "discrete"),
     ],
 )
 def test_default_divergences_and_codes(name, hard, kl, kind):

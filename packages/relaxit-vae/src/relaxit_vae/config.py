@@ -85,8 +85,8 @@ class Config:
     prior: Prior = option("uniform", "All codes as likely, or probabilities that are learned.")
     kl: Divergence | None = option(
         None,
-        "Divergence in the objective; by default that of the discrete laws, if it has a closed "
-        "form, else closed-form, else relaxed.",
+        "Divergence in the objective; by default discrete where the encoder emits logits of the "
+        "discrete law and a closed form exists, else that of the relaxed laws.",
     )
     binarize: Binarize = option("none", "Grey levels, pixels above 1/2, or fresh Bernoulli draws.")
     optimizer: Optimizer = option("adam", "Method of torch.optim.")

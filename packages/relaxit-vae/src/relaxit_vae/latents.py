@@ -235,14 +235,19 @@ class Latent(nn.Module):
         return uniform_like(law) if self.uniform and hasattr(law, "logits") else law
 
     def default_kl(self) -> Divergence:
-        """The tightest divergence in closed form between latents of the evaluated model, or the
-        sampled one.
+        """The divergence of the evaluated model, as far as it is cheap.
+
+        `discrete` where the encoder emits the logits of the discrete law. Where that law follows
+        from other parameters, perhaps by quadrature, the relaxed laws' own, which is at least as
+        large: `closed-form` if there is one, and otherwise at the sample, `relaxed`.
         """
         posterior = self.posterior(torch.zeros(1, self.parameter_size))
-        code, prior = Code.of(posterior), self.code_prior()
-        if code.law is posterior or not (self.is_hard or _has_kl(code.law, prior)):
-            return "closed-form" if _has_kl(posterior, self.prior()) else "relaxed"
-        return "discrete"
+        if self.is_hard:
+            return "discrete"
+        if "logits" in self.emitted:
+            discrete = _has_kl(Code.of(posterior).law, self.code_prior())
+            return "discrete" if discrete else "relaxed"
+        return "closed-form" if _has_kl(posterior, self.prior()) else "relaxed"
 
     @cached_property
     def is_hard(self) -> bool:
