@@ -62,6 +62,24 @@ def test_a_variant_has_the_arguments_and_tables_that_it_states() -> None:
     assert hard.closed_forms != soft.closed_forms
 
 
+def test_a_count_is_the_number_that_arguments_give_to_it() -> None:
+    spec = load_spec("plackett_luce")
+    assert spec.counts.keys() == {"k"}
+    assert spec.arguments == {"k": 2}
+    assert spec.parameters["logits"].domain == domains.CategoryLogits(least=2)
+    assert spec.parameterisations() == [("probs",), ("logits",)]
+    assert load_spec("plackett_luce", k=3).parameters["probs"].domain == domains.Simplex(least=3)
+
+
+def test_the_name_of_a_count_must_be_among_the_arguments(tmp_path: Path) -> None:
+    text = (SPECS / "plackett_luce.toml").read_text(encoding="utf-8")
+    path = tmp_path / "plackett_luce.toml"
+    path.write_text(text.replace('least = "k"', 'least = "n"', 1), encoding="utf-8")
+    message = "plackett_luce.toml: parameters: probs: domain: least: arguments has no number"
+    with pytest.raises(SpecError, match=message):
+        read_spec(path)
+
+
 def test_parameterisations_take_one_of_each_exclusive_group() -> None:
     spec = load_spec("gumbel_softmax")
     assert spec.parameterisations() == [("temperature", "probs"), ("temperature", "logits")]
@@ -180,6 +198,21 @@ WRONG = {
         'parameter = "temperature"\nto = "zero"',
         'parameter = "tau"\nto = "zero"',
         "laws: parameter: no parameter is called 'tau'",
+    ),
+    "a law without a key that it needs": (
+        'to = "zero"\n',
+        "",
+        "laws: limit: to must be one of zero, infinity, but got None",
+    ),
+    "a law with a word that its check does not know": (
+        'expected = "discrete"',
+        'expected = "dicsrete"',
+        "laws: limit: expected must be one of discrete, uniform, but got 'dicsrete'",
+    ),
+    "a law of no parameter": (
+        'map = "shift"\nparameter = "logits"',
+        'map = "shift"',
+        "laws: invariance: missing key 'parameter'",
     ),
     "a range that is not one": (
         "moderate = [0.7, 5.0]",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, OneHotCategorical
 
 from relaxit_torch import constraints, matrices
-from relaxit_torch.parameters import derived
+from relaxit_torch.parameters import check_count, derived
 from relaxit_torch.relaxed_distribution import RelaxedDistribution
 
 
@@ -64,7 +65,35 @@ class CorrelatedFamily(BernoulliFamily):
         return self._cholesky_of("correlation_matrix", "correlation_cholesky")
 
 
-class CategoricalFamily(RelaxedDistribution):
+class OneHotFamily(RelaxedDistribution):
+    """Relaxations of one-hot categories, hardened by argmax.
+
+    A subclass gives the logarithms of the probabilities of the categories.
+    """
+
+    @property
+    def _logits_of_discrete(self) -> Tensor:
+        """The log-probabilities of the categories, up to a constant, `(*batch, K)`."""
+        raise NotImplementedError
+
+    @property
+    def discrete(self) -> Distribution:
+        # OneHotCategorical(validate_args=False) would validate its inner Categorical all the same,
+        # which synchronises a GPU.
+        categorical = Categorical(logits=self._logits_of_discrete, validate_args=False)
+        one_hot: OneHotCategorical = OneHotCategorical.__new__(OneHotCategorical)
+        one_hot._categorical = categorical
+        Distribution.__init__(
+            one_hot, self.batch_shape, self.event_shape, validate_args=self._validate_args
+        )
+        return one_hot
+
+    def harden(self, value: Tensor) -> Tensor:
+        choice = value.argmax(-1, keepdim=True)
+        return torch.zeros_like(value).scatter(-1, choice, 1.0)
+
+
+class CategoricalFamily(OneHotFamily):
     """Relaxations of one-hot categories, given by `probs` or `logits` of shape `(*batch, K)`."""
 
     arg_constraints: ClassVar[dict[str, Any]] = {
@@ -90,16 +119,8 @@ class CategoricalFamily(RelaxedDistribution):
         return self.logits > -torch.inf
 
     @property
-    def discrete(self) -> Distribution:
-        # OneHotCategorical(validate_args=False) would validate its inner Categorical all the same,
-        # which synchronises a GPU.
-        categorical = Categorical(logits=self.logits, validate_args=False)
-        one_hot: OneHotCategorical = OneHotCategorical.__new__(OneHotCategorical)
-        one_hot._categorical = categorical
-        Distribution.__init__(
-            one_hot, self.batch_shape, self.event_shape, validate_args=self._validate_args
-        )
-        return one_hot
+    def _logits_of_discrete(self) -> Tensor:
+        return self.logits
 
     def _log_mass(self, value: Tensor) -> Tensor:
         # OneHotCategorical takes an argmax instead, which ends the gradient.
@@ -108,6 +129,48 @@ class CategoricalFamily(RelaxedDistribution):
         contradicted = (~self.possible & (value > 0)).any(-1)
         return torch.where(contradicted, -torch.inf, mass)
 
-    def harden(self, value: Tensor) -> Tensor:
-        choice = value.argmax(-1, keepdim=True)
-        return torch.zeros_like(value).scatter(-1, choice, 1.0)
+
+class RowsFamily(CategoricalFamily):
+    """`k` of `K` categories without replacement: events are rows, `(k, K)`.
+
+    At least `k` categories must be possible, which `arg_constraints` of an instance say.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        "k": constraints.count,
+        **CategoricalFamily.arg_constraints,
+    }
+    k: int
+    """How many categories are drawn."""
+
+    def __init__(
+        self,
+        k: int,
+        parameters: Mapping[str, Any],
+        *,
+        hard: bool | None = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        self.k = check_count("k", k)
+        self.arg_constraints = {  # type: ignore[misc]
+            **type(self).arg_constraints,
+            "probs": constraints.Simplex(self.k),
+            "logits": constraints.CategoryLogits(self.k),
+        }
+        super().__init__(parameters, hard=hard, validate_args=validate_args)
+
+    def _infer_event_shape(self) -> torch.Size:
+        categories = self.logits.shape[-1]
+        if self.k > categories:
+            raise ValueError(
+                f"k must be at most the number of categories, {categories}, but got {self.k}"
+            )
+        return torch.Size((self.k, categories))
+
+    @property
+    def _noise_event_shape(self) -> torch.Size:
+        return self.event_shape[1:]
+
+    def _contradicted(self, khot: Tensor) -> Tensor:
+        """Whether an impossible category is among those that are drawn."""
+        return (~self.possible & (khot > 0)).any(-1)
