@@ -270,7 +270,8 @@ def _hushed() -> Iterator[None]:
     """Without Lightning's greetings, nor warnings that do not concern the user.
 
     Batches are index selections and need no workers; `LeafSpec` is how Lightning calls torch;
-    figures are summed over processes before they are logged; a run that goes on has checkpoints.
+    figures are summed over processes before they are logged; a run that goes on has checkpoints,
+    also in a folder that was moved.
     """
     loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
     levels = [logger.level for logger in loggers]
@@ -278,7 +279,13 @@ def _hushed() -> Iterator[None]:
         logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
-            for text in ("many workers", "LeafSpec", "sync_dist", "exists and is not empty"):
+            for text in (
+                "many workers",
+                "LeafSpec",
+                "sync_dist",
+                "exists and is not empty",
+                "dirpath has changed",
+            ):
                 warnings.filterwarnings("ignore", f".*{text}")
             yield
     finally:
