@@ -39,6 +39,4 @@ def test_the_figures_of_protocol_a_are_those_of_its_results():
 def test_results_say_where_they_come_from(path):
     about = json.loads(path.read_text())["about"]
     assert {"command", "commit", "cpu", "python", "versions"} <= about.keys()
-    assert "/" not in about["command"].replace("docs/results/", "").replace("runs/", "").replace(
-        "../shared/data", ""
-    )
+    assert not re.search(r"(^|\s)/", about["command"])  # no path of a machine
