@@ -91,7 +91,7 @@ def show_in_tensorboard(folder: Path, pictures: Iterable[Path]) -> None:
 
 
 def save_comparison(path: Path, panels: Mapping[str, Mapping[str, tuple[float, float]]]) -> None:
-    """Write a panel of bars per figure; its means by latent, with standard deviations."""
+    """Write a panel per figure: its means by latent, with standard deviations."""
     names = list(dict.fromkeys(name for bars in panels.values() for name in bars))
     height = 1.2 + 0.35 * len(names)
     figure = Figure(figsize=(4.5 * len(panels), height), dpi=100, layout="constrained")
@@ -99,13 +99,10 @@ def save_comparison(path: Path, panels: Mapping[str, Mapping[str, tuple[float, f
     for ax, (title, bars) in zip(axes, panels.items(), strict=True):
         means = [bars[name][0] if name in bars else math.nan for name in names]
         spreads = [bars[name][1] if name in bars else math.nan for name in names]
-        ax.barh(names, means, xerr=spreads, capsize=3, color="tab:blue", alpha=0.8)
         known = [value for value in means if not math.isnan(value)]
-        if known and max(map(abs, known)) > 20 * min(map(abs, known)) and min(known) < 0:
+        ax.errorbar(means, names, xerr=spreads, fmt="o", capsize=3)
+        if known and min(known) < -20 and max(known) > -1:  # a gap that is nearly 0 for some only
             ax.set_xscale("symlog", linthresh=1)
-        elif known and max(known) < 0:
-            margin = 0.2 * (max(known) - min(known)) + 1
-            ax.set_xlim(min(known) - margin, max(known) + margin)  # bars of logarithms have no zero
         ax.set(title=title)
         ax.grid(alpha=0.3, axis="x")
     axes[0].invert_yaxis()
@@ -130,11 +127,14 @@ def save_simplices(path: Path, laws: Mapping[str, Distribution], *, steps: int =
     for axes, (title, density) in zip(panels, densities.items(), strict=True):
         levels = torch.linspace(0, top, 25).tolist()
         shown = axes.tricontourf(
-            x, y, density.clamp(max=top).numpy(), levels=levels, cmap="viridis"
+            x, y, density.clamp(max=top).numpy(), levels=levels, extend="max", cmap="viridis"
         )
         axes.plot(*corners[[0, 1, 2, 0]].T.numpy(), color="black", linewidth=0.8)
-        for corner, name in zip(corners.tolist(), ("1", "2", "3"), strict=True):
-            axes.annotate(name, corner, textcoords="offset points", xytext=(0, -14), ha="center")
+        for (across, up), name in zip(corners.tolist(), ("1", "2", "3"), strict=True):
+            offset = (0, 5 if up else -14)
+            axes.annotate(
+                name, (across, up), textcoords="offset points", xytext=offset, ha="center"
+            )
         axes.set_title(title, fontsize=10)
         axes.set_aspect("equal")
         axes.axis("off")
