@@ -319,6 +319,8 @@ def test_no_two_entries_of_the_noise_are_equal(spec: Spec, build, mild_parameter
     torch.manual_seed(0)
     # 63 random bits in float64: the chance of a tie among these few thousand is 10^-12.
     drawn = torch.stack([distribution.noise((20, 4)), distribution.noise((20, 4))])
+    single = distribution.noise()
+    assert single.unique().numel() == single.numel(), "one noise value is shared by the batch"
     distinct = drawn.unique().numel()
     assert distinct == drawn.numel(), (
         f"noise of shape {tuple(drawn.shape)} has only {distinct} distinct entries: "

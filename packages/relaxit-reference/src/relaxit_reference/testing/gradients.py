@@ -84,14 +84,19 @@ def derivative(
     Central differences at `step` and `step / 2`, extrapolated (Richardson). The error bound is what
     the extrapolation changed, plus the rounding of `function` over the step; at a kink, where the
     slopes of both sides do not approach each other, it is their distance: any slope between is one.
+    At a jump, such as where a step leads out of the support, there is none: the bound is infinite.
     """
     here = function(value)
 
     def slopes(h: float) -> tuple[float, float]:
         ahead, behind = function(value + h * along), function(value - h * along)
+        if not (np.all(np.isfinite(ahead)) and np.all(np.isfinite(behind))):
+            return np.inf, -np.inf
         return float(np.sum(ahead - here)) / h, float(np.sum(here - behind)) / h
 
     coarse, fine = slopes(step), slopes(step / 2)
+    if not np.all(np.isfinite([*coarse, *fine])):
+        return 0.0, np.inf
     change = (sum(fine) - sum(coarse)) / 2
     rounding = 1e-14 * float(np.sum(np.abs(here))) / step
     distance = abs(fine[0] - fine[1])
