@@ -14,7 +14,6 @@ from relaxit_reference.domains import (
     CategoryLogits,
     Interval,
     LogSimplex,
-    Positive,
     Real,
     Simplex,
 )
@@ -50,7 +49,6 @@ class Probe:
     - ends: every number at one end of its typical range or the other;
     - impossible: moderate, with categories that are never chosen, some of which the value has;
     - extreme: probabilities and values far beyond what is typical;
-    - low: typical, with positive numbers such as the temperature at their lower ends;
     - edge: values that floating point has pushed to an end of the support.
     """
 
@@ -88,8 +86,6 @@ def probes(spec: Spec, seed: int) -> list[Probe]:
     regions = ["unit", "moderate", *["typical"] * 2, "impossible", *["extreme"] * 2, "edge", "ends"]
     if not any(isinstance(p.domain, CategoryLogits | Simplex) for p in spec.parameters.values()):
         regions.remove("impossible")
-    if any(isinstance(p.domain, Positive) for p in spec.parameters.values()):
-        regions.append("low")
     found = []
     for names in spec.parameterisations():
         for place, region in enumerate(regions):
@@ -129,10 +125,7 @@ def _probe(
         return drawn
 
     shapes = {name: first if name == names[0] else (BATCH,) for name in names}
-    ranges = {} if region in ("typical", "extreme", "ends", "low") else _moderate(spec, region)
-    if region == "low":
-        positive = {n: p for n, p in spec.parameters.items() if isinstance(p.domain, Positive)}
-        ranges = {n: (p.typical[0], p.typical[0]) for n, p in positive.items() if p.typical}
+    ranges = {} if region in ("typical", "extreme", "ends") else _moderate(spec, region)
     parameters = place_parameters(spec, names, shapes, count, ranges, np.float64, draw_unit)
     if region == "extreme":
         for name, value in parameters.items():
