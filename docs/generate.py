@@ -62,6 +62,16 @@ BIAS = {
         "The bias of the gradient, measured against the discrete objective, does not vanish with "
         "the temperature."
     ),
+    "vanishes_in_the_first_row": (
+        "The bias of the gradient, measured against the discrete objective, vanishes with the "
+        "temperature for functions of the first row. That of functions of later rows remains: they "
+        "jump where the greatest entry of an earlier row changes, and jumps are not differentiated."
+    ),
+    "remains_in_every_row": (
+        "The bias of the gradient, measured against the discrete objective, does not vanish with "
+        "the temperature; of later rows, not even that of linear functions: they jump where an "
+        "earlier row does."
+    ),
 }
 
 
@@ -87,7 +97,8 @@ def page(spec: Spec) -> str:
         *(directions(spec) if spec.kind == "map" else mathematics(spec, None, "##")),
     ]
     for variant in spec.with_variants()[1:]:
-        arguments = ", ".join(f"{name}={value}" for name, value in variant.arguments.items())
+        switches = {n: value for n, value in variant.arguments.items() if n not in spec.counts}
+        arguments = ", ".join(f"{name}={value}" for name, value in switches.items())
         parts += [f"## With `{arguments}`", "What differs:", *mathematics(variant, spec, "###")]
     parts += ["## References", *references(spec)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -106,7 +117,7 @@ def parameters(spec: Spec) -> Iterator[str]:
     """The table of the constructor's arguments."""
     yield table(
         ("Name", "Symbol", "Meaning", "Must be", "Typical", "Shape", "Default"),
-        (parameter_row(name, parameter) for name, parameter in spec.parameters.items()),
+        (parameter_row(name, parameter, spec) for name, parameter in spec.parameters.items()),
     )
     for group in spec.exclusive:
         yield f"Exactly one of {words([f'`{name}`' for name in group])} is given."
@@ -114,15 +125,19 @@ def parameters(spec: Spec) -> Iterator[str]:
     yield f"Shapes are those of one event{broadcast}."
 
 
-def parameter_row(name: str, parameter: Parameter) -> tuple[str, ...]:
-    """A line of that table."""
+def parameter_row(name: str, parameter: Parameter, spec: Spec) -> tuple[str, ...]:
+    """A line of that table, in which counts stand for the numbers that tests give to them."""
+    must_be = parameter.domain.describe()
+    for count in spec.counts if getattr(parameter.domain, "least", 1) > 1 else ():
+        symbol = spec.parameters[count].symbol
+        must_be = must_be.replace(f"least {spec.arguments[count]} ", f"least ${symbol}$ ")
     typical = parameter.typical and "{:g} to {:g}".format(*parameter.typical)
     default = "" if parameter.default is None else f"{parameter.default:g}"
     return (
         f"`{name}`",
         f"${parameter.symbol}$",
         parameter.meaning,
-        parameter.domain.describe(),
+        must_be,
         typical or "",
         shape(parameter.shape),
         default,

@@ -62,6 +62,24 @@ def test_a_variant_has_the_arguments_and_tables_that_it_states() -> None:
     assert hard.closed_forms != soft.closed_forms
 
 
+def test_a_count_is_the_number_that_arguments_give_to_it() -> None:
+    spec = load_spec("plackett_luce")
+    assert spec.counts.keys() == {"k"}
+    assert spec.arguments == {"k": 2}
+    assert spec.parameters["logits"].domain == domains.CategoryLogits(least=2)
+    assert spec.parameterisations() == [("probs",), ("logits",)]
+    assert load_spec("plackett_luce", k=3).parameters["probs"].domain == domains.Simplex(least=3)
+
+
+def test_the_name_of_a_count_must_be_among_the_arguments(tmp_path: Path) -> None:
+    text = (SPECS / "plackett_luce.toml").read_text(encoding="utf-8")
+    path = tmp_path / "plackett_luce.toml"
+    path.write_text(text.replace('least = "k"', 'least = "n"', 1), encoding="utf-8")
+    message = "plackett_luce.toml: parameters: probs: domain: least: arguments has no number"
+    with pytest.raises(SpecError, match=message):
+        read_spec(path)
+
+
 def test_parameterisations_take_one_of_each_exclusive_group() -> None:
     spec = load_spec("gumbel_softmax")
     assert spec.parameterisations() == [("temperature", "probs"), ("temperature", "logits")]

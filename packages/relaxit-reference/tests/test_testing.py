@@ -230,9 +230,10 @@ def test_a_domain_is_probed_inside_at_an_end_outside_and_with_nan(spec: Spec) ->
     random = np.random.default_rng(0)
     for name, parameter in spec.parameters.items():
         domain = parameter.domain
-        names = next(names for names in spec.parameterisations() if name in names)
-        inside = draws.random_parameters(spec, random, names=names, batch_shape=(20,))[name]
-        assert np.all(domain.contains(inside))
+        if name not in spec.counts:
+            names = next(names for names in spec.parameterisations() if name in names)
+            inside = draws.random_parameters(spec, random, names=names, batch_shape=(20,))[name]
+            assert np.all(domain.contains(inside))
         events = draws.accepted_and_refused(domain)
         refused = [np.asarray(event) for event, accepted in events if not accepted]
         assert any(np.isnan(event).any() for event in refused), "NaN lies in no domain"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from relaxit_reference import Spec
 from relaxit_reference.domains import Independent, LogSimplex, Real, Simplex
 from relaxit_reference.testing import strategies
-from relaxit_reference.testing.gradients import derivative, direction
+from relaxit_reference.testing.gradients import curve, derivative
 from relaxit_reference.testing.messages import reproduction
 
 # Coordinates within which central differences of step 1e-4 resolve the maps: at temperature 0.1 the
@@ -68,13 +68,14 @@ def directional(data, spec: Spec, law, parameters, argument, method: str, names)
         domain = spec.relax.support if method == "log_prob" else Real()
     else:
         domain = spec.parameters[name].domain
-    along = direction(domain, inputs[name], random)
+    moved, along = curve(domain, inputs[name], random)
     leaves = {n: law.tensor(v).requires_grad_() for n, v in inputs.items()}
     instance = type(law.distribution)(**{n: leaves[n] for n in parameters}, **spec.arguments)
     found = getattr(instance, method)(leaves["argument"])
     output = torch.where(law.tensor(counted) > 0, law.tensor(cotangent) * found, 0).sum()
     script = reproduction(spec, parameters, reference_method, argument)
-    compare(name, derivative(numeric, inputs[name], along), output, leaves[name], along, script)
+    expected = derivative(lambda step: numeric(moved(step)), np.zeros(()), np.ones(()))
+    compare(name, expected, output, leaves[name], along, script)
 
 
 @given(data=st.data())
@@ -113,6 +114,9 @@ def test_the_score_of_a_discrete_value_is_linear_in_it(spec: Spec, build_law) ->
     )
     law = build_law(spec, parameters)
     first, second = law.rvs((), 62), law.rvs((), 63)
+    if spec.event_dim > 1:  # in each row, given those before it: here in the last one
+        left = 1 - first.sum(-2, keepdims=True)  # one-hot, as one category is
+        second = np.concatenate([first[..., :-1, :], left], axis=-2)
     value = law.tensor(first).requires_grad_()
     (gradient,) = torch.autograd.grad(law.distribution.log_prob(value).sum(), value)
     along = (gradient.cpu().numpy() * (second - first)).reshape(50, -1).sum(-1)

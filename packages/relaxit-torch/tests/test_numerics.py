@@ -10,7 +10,14 @@ import pytest
 import torch
 
 from relaxit_reference import Spec, load_specs
-from relaxit_reference.domains import Domain, Independent, Interval, Matrix, Simplex
+from relaxit_reference.domains import (
+    Arrangement,
+    Domain,
+    Independent,
+    Interval,
+    Matrix,
+    Simplex,
+)
 from relaxit_reference.testing.strategies import (
     NOISE_RANGE,
     accepted_and_refused,
@@ -191,12 +198,14 @@ def test_a_saturated_value_scores_as_the_nearest_number_inside(
     of: Spec, precision: str, build, mild_parameters
 ) -> None:
     distribution = build(of, mild_parameters(of, (50,)), precision, validate_args=False)
-    corner = nearest_corner(each(of.relax.support), distribution.sample((20,)))
+    soft = distribution.sample((20,))
+    corner = nearest_corner(each(of.relax.support), soft)
     limits = torch.finfo(corner.dtype)
     # 1 is inside the simplex's sum of 1, and at the edge of an interval.
     one = 1 if isinstance(each(of.relax.support), Simplex) else 1 - limits.eps / 2
-    inside = torch.where(corner == 0, limits.tiny * limits.eps, corner * one)
-    assert (inside > 0).all()
+    # What a row of an array must not have is 0 in all of its values.
+    inside = torch.where((corner == 0) & (soft > 0), limits.tiny * limits.eps, corner * one)
+    assert ((inside > 0) == (soft > 0)).all()
     assert distribution.support.check(corner).all()
     assert distribution.log_prob(corner).isfinite().all()
     assert torch.equal(distribution.log_prob(corner), distribution.log_prob(inside))
@@ -235,13 +244,18 @@ def check_impossible(distribution, parameters: dict, law, where: str) -> None:
     torch.manual_seed(0)
     noise = distribution.noise((20,)).requires_grad_()
     value = distribution.relax(noise)
-    impossible = torch.as_tensor(law.pi == 0, device=value.device).expand(value.shape)
+    never = torch.as_tensor(law.pi == 0, device=value.device)
+    # Noise and values may have rows, between the batch and the categories.
+    of_noise, impossible = (
+        never.reshape(*never.shape[:-1], *(1,) * rows, -1).expand(tensor.shape)
+        for tensor, rows in ((noise, len(law.noise_shape) - 1), (value, len(law.event_shape) - 1))
+    )
     assert impossible.any()
     # Exactly 0, or its logarithm: whichever the reference has.
     nothing = torch.as_tensor(law.surrogate(noise.detach().double().cpu().numpy())).to(value)
     assert torch.equal(value[impossible], nothing[impossible]), f"{where} is chosen"
     assert not distribution.harden(value)[impossible].any(), f"{where} is chosen"
-    without = distribution.relax(torch.where(impossible, 0, noise))
+    without = distribution.relax(torch.where(of_noise, 0, noise))
     assert torch.equal(without, value), f"{where}: the noise of the impossible has an effect"
     outputs = {
         "log_prob(relax(noise))": distribution.log_prob(value),
@@ -265,7 +279,7 @@ def test_a_value_that_an_impossible_category_would_need_has_probability_zero(
     arrays["logits"][:, 1] = -np.inf
     parameters = leaves(arrays, precision)
     log_prob = build(of, parameters, validate_args=False).log_prob(possible)
-    expected = possible[..., 1] != 0
+    expected = (possible[..., 1] != 0).reshape(*log_prob.shape, -1).any(-1)
     assert torch.equal(log_prob == -torch.inf, expected)
     assert_gradients_are_numbers("log_prob(value)", log_prob, parameters)
 
@@ -285,9 +299,11 @@ def test_small_probabilities_are_not_clamped(of: Spec, build, mild_parameters) -
     assert bool(((found - math.log(tiny)).abs() < 1e-5).all())
     if not set(names) <= {"temperature", "probs"}:
         return  # the discrete law has another probability, that of the stretched variable
-    least = distribution.discrete.log_prob(
-        torch.tensor([1.0, 0.0, 0.0] if logits.dim() else 1.0, device=logits.device)
-    )
+    values = torch.tensor([1.0, 0.0, 0.0] if logits.dim() else 1.0, device=logits.device)
+    if of.event_dim > 1:  # all arrays of which it is the first row
+        arrays = torch.as_tensor(Arrangement().states(distribution.event_shape)).to(values)
+        values = arrays[(arrays[:, 0] == values).all(-1)]
+    least = distribution.discrete.log_prob(values).reshape(-1).logsumexp(0)
     assert abs(least.item() - math.log(tiny)) < 1e-5
 
 
@@ -307,7 +323,8 @@ def test_samples_of_100_000_categories_are_in_the_support(
         parameters["temperature"] = np.array([0.05, 1.0, 10.0])
     distribution = build(of, parameters, precision, validate_args=False)
     torch.manual_seed(0)
-    value, log_prob = distribution.rsample_and_log_prob((4,))
+    noise = distribution.noise((4,))
+    value, log_prob = distribution.relax(noise), distribution.log_prob_from_noise(noise)
     assert distribution.support.check(value).all()
     if precision in ("float32", "float64"):  # its log density is beyond the range of float16
         assert log_prob.isfinite().all()

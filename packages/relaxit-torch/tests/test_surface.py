@@ -102,9 +102,12 @@ def test_the_constructor_takes_the_parameters_of_the_specification(spec: Spec) -
     assert list(signature("torch")) == [*expected, "validate_args"], "the order of the arguments"
 
 
-def test_arg_constraints_are_the_domains_of_the_specification(spec: Spec) -> None:
-    constraints = class_of(spec, "torch").arg_constraints
-    assert set(constraints) == set(spec.parameters)
+def test_arg_constraints_are_the_domains_of_the_specification(
+    spec: Spec, build, mild_parameters
+) -> None:
+    # Those of an instance may depend on its counts.
+    constraints = build(spec, mild_parameters(spec)).arg_constraints
+    assert set(constraints) == set(class_of(spec, "torch").arg_constraints) == set(spec.parameters)
     for name, parameter in spec.parameters.items():
         constraint, domain = constraints[name], parameter.domain
         assert constraint.event_dim == domain.event_dim, name
@@ -142,13 +145,14 @@ def test_support_is_that_of_the_specification(
 def test_support_accepts_the_points_of_the_specification(
     spec: Spec, dtype: str, build, mild_parameters, device: str
 ) -> None:
-    distribution, domain = build(spec, mild_parameters(spec), dtype), spec.relax.support
-    event = tuple(distribution.event_shape)
-    if domain.discrete:
-        values = domain.states(event)
+    parameters = mild_parameters(spec)
+    distribution = build(spec, parameters, dtype)
+    law = spec.reference_class(**parameters, **spec.arguments)
+    if spec.relax.support.discrete:
+        values = spec.relax.support.states(law.event_shape)
     else:
-        free = domain.chart_dim(event)
-        values = domain.from_chart(np.random.default_rng(0).uniform(-15, 15, (500, free)))
+        free = law.chart.chart_dim(law.event_shape)
+        values = law.chart.from_chart(np.random.default_rng(0).uniform(-15, 15, (500, free)))
     accepted = distribution.support.check(
         torch.as_tensor(values, dtype=getattr(torch, dtype), device=device)
     )

@@ -77,10 +77,16 @@ class ReferenceDistribution:
 
     @property
     def spec(self) -> Spec:
-        """The specification of this variant; its file has the name of the module."""
+        """The specification of this variant, with its counts; its file is named as the module."""
+        name = type(self).__module__.rpartition(".")[2]
+        counts = {
+            count: getattr(self, count)
+            for count, parameter in load_spec(name).counts.items()
+            if parameter.domain.contains(getattr(self, count))
+        }
         *_, last = (
             variant
-            for variant in load_spec(type(self).__module__.rpartition(".")[2]).with_variants()
+            for variant in load_spec(name, **counts).with_variants()
             if all(
                 getattr(self, name) == value
                 for name, value in variant.arguments.items()

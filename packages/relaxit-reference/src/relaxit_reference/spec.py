@@ -151,7 +151,9 @@ LAWS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "limit": {"to": ("zero", "infinity"), "expected": ("discrete", "uniform")},
     "symmetry": {"map": ("complement", "reflection", "negation", "permutation")},
     "invariance": {"map": ("shift",)},
-    "gradient_bias": {"expected": ("vanishes", "remains")},
+    "gradient_bias": {
+        "expected": ("vanishes", "remains", "vanishes_in_the_first_row", "remains_in_every_row")
+    },
 }
 """The keys that each kind of law needs, with the values that its check knows."""
 
@@ -260,8 +262,12 @@ class Spec:
 
 
 @cache
-def load_spec(name: str) -> Spec:
+def load_spec(name: str, **counts: int) -> Spec:
     """The specification `name` (`"gumbel_softmax"`).
+
+    Args:
+        name: the stem of its file.
+        counts: other numbers than those of the tests for counts, such as `k=3`.
 
     Raises:
         SpecError: no such file, or a file that breaks the format.
@@ -275,7 +281,7 @@ def load_spec(name: str) -> Spec:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in SPECS.glob("*.toml")))
         raise SpecError(f"{path.name}: no such specification; there are: {known}")
-    return read_spec(path)
+    return read_spec(path, **counts)
 
 
 def load_specs() -> tuple[Spec, ...]:
@@ -290,15 +296,31 @@ def load_specs() -> tuple[Spec, ...]:
     return specs
 
 
-def read_spec(path: Path) -> Spec:
-    """Reads and checks one file."""
+def read_spec(path: Path, **counts: int) -> Spec:
+    """Reads and checks one file; `counts` replace numbers among its `arguments`."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{path.name}: not TOML: {error}") from None
+    if counts:
+        table["arguments"] = {**table["arguments"], **counts}
+    _insert_counts(table, f"{path.name}: ")
     spec: Spec = _parse(Spec, table, f"{path.name}: ")
     _check(spec, path)
     return spec
+
+
+def _insert_counts(table: Mapping[str, Any], where: str) -> None:
+    """Replaces the name of a count in the `least` of a domain by its number."""
+    for name, parameter in table.get("parameters", {}).items():
+        domain = parameter.get("domain") if isinstance(parameter, dict) else None
+        if isinstance(domain, dict) and isinstance(least := domain.get("least"), str):
+            if least not in table.get("arguments", {}):
+                raise SpecError(
+                    f"{where}parameters: {name}: domain: least: "
+                    f"arguments has no number for {least!r}"
+                )
+            domain["least"] = table["arguments"][least]
 
 
 def _parse(kind: Any, value: Any, where: str) -> Any:
@@ -314,7 +336,8 @@ def _parse(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _parse_table(kind, value, where)
     if origin in (Union, UnionType):
-        return _parse(next(a for a in arguments if a is not type(None)), value, where)
+        kinds = [a for a in arguments if a is not type(None)]
+        return _parse(next((a for a in kinds if type(value) is a), kinds[0]), value, where)
     if origin is Literal:
         if value not in arguments:
             raise SpecError(f"{where}must be one of {', '.join(arguments)}, but got {value!r}")

@@ -15,10 +15,12 @@ from .distributions.gaussian_relaxed_bernoulli import (
     GaussianRelaxedBernoulli as GaussianRelaxedBernoulli,
 )
 from .distributions.gumbel_softmax import GumbelSoftmax as GumbelSoftmax
+from .distributions.gumbel_softmax_top_k import GumbelSoftmaxTopK as GumbelSoftmaxTopK
 from .distributions.hard_concrete import HardConcrete as HardConcrete
 from .distributions.invertible_gaussian import InvertibleGaussian as InvertibleGaussian
 from .distributions.logistic_normal_softmax import LogisticNormalSoftmax as LogisticNormalSoftmax
 from .distributions.logit_binary_concrete import LogitBinaryConcrete as LogitBinaryConcrete
+from .distributions.plackett_luce import PlackettLuce as PlackettLuce
 from .distributions.stochastic_times_smooth import StochasticTimesSmooth as StochasticTimesSmooth
 from .distributions.straight_through_bernoulli import (
     StraightThroughBernoulli as StraightThroughBernoulli,

@@ -54,6 +54,14 @@ class _OneHot(Region):
         return boolean.check(value).all(-1) & (value.sum(-1) == 1)
 
 
+class _Count(Region):
+    words = "an integer of at least 1"
+    is_discrete = True
+
+    def check(self, value: Tensor) -> Tensor:
+        return (value >= 1) & (value == value.floor()) & torch.isfinite(value)
+
+
 class _Positive(Region):
     words = "positive and finite"
     like = constraints.positive
@@ -104,23 +112,50 @@ class _UnitInterval(Region):
         return (value >= 0) & (value <= 1)
 
 
-class _CategoryLogits(Region):
-    words = "finite or -inf, with a finite entry in each row"
+class CategoryLogits(Region):
+    """Rows of numbers, at least `least` of them finite and the others -inf."""
+
     like = constraints.real_vector
     event_dim = 1
 
+    def __init__(self, least: int = 1) -> None:
+        self.least = least
+        finite = "a finite entry" if least == 1 else f"at least {least} finite entries"
+        self.words = f"finite or -inf, with {finite} in each row"
+
     def check(self, value: Tensor) -> Tensor:
-        return (value < torch.inf).all(-1) & torch.isfinite(value).any(-1)
+        return (value < torch.inf).all(-1) & (torch.isfinite(value).sum(-1) >= self.least)
 
 
-class _Simplex(Region):
-    words = "non-negative with a sum of 1"
+class Simplex(Region):
+    """Probabilities of categories, of which at least `least` are possible."""
+
     like = constraints.simplex
     event_dim = 1
 
+    def __init__(self, least: int = 1) -> None:
+        self.least = least
+        positive = f", of at least {least} positive entries" if least > 1 else ""
+        self.words = f"non-negative with a sum of 1{positive}"
+
     def check(self, value: Tensor) -> Tensor:
         total = value.sum(-1, dtype=torch.promote_types(value.dtype, torch.float32))
-        return (value >= 0).all(-1) & ((total - 1).abs() <= _rounding_of_a_sum(value))
+        enough = (value > 0).sum(-1) >= self.least
+        return (value >= 0).all(-1) & ((total - 1).abs() <= _rounding_of_a_sum(value)) & enough
+
+
+class Subset(Region):
+    """`size` of the entries are 1, and the others 0."""
+
+    is_discrete = True
+    event_dim = 1
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.words = f"{size} ones among zeros"
+
+    def check(self, value: Tensor) -> Tensor:
+        return boolean.check(value).all(-1) & (value.sum(-1) == self.size)
 
 
 class _LogSimplex(Region):
@@ -279,6 +314,7 @@ class _Gram(Transform):
 
 
 boolean = _Boolean()
+count = _Count()
 one_hot = _OneHot()
 positive = _Positive()
 negative = _Negative()
@@ -286,8 +322,8 @@ above_one = _AboveOne()
 real = _Real()
 open_unit_interval = _OpenUnitInterval()
 unit_interval = _UnitInterval()
-category_logits = _CategoryLogits()
-simplex = _Simplex()
+category_logits = CategoryLogits()
+simplex = Simplex()
 log_simplex = _LogSimplex()
 lower_cholesky = _LowerCholesky()
 correlation_cholesky = _CorrelationCholesky()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, OneHotCategorical
 
 from relaxit_torch import constraints, matrices
-from relaxit_torch.parameters import derived
+from relaxit_torch.parameters import check_count, derived
 from relaxit_torch.relaxed_distribution import RelaxedDistribution
 
 
@@ -127,3 +128,49 @@ class CategoricalFamily(OneHotFamily):
         mass = (value * torch.where(self.possible, log_probs, 0)).sum(-1)
         contradicted = (~self.possible & (value > 0)).any(-1)
         return torch.where(contradicted, -torch.inf, mass)
+
+
+class RowsFamily(CategoricalFamily):
+    """`k` of `K` categories without replacement: events are rows, `(k, K)`.
+
+    At least `k` categories must be possible, which `arg_constraints` of an instance say.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        "k": constraints.count,
+        **CategoricalFamily.arg_constraints,
+    }
+    k: int
+    """How many categories are drawn."""
+
+    def __init__(
+        self,
+        k: int,
+        parameters: Mapping[str, Any],
+        *,
+        hard: bool | None = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        self.k = check_count("k", k)
+        self.arg_constraints = {  # type: ignore[misc]
+            **type(self).arg_constraints,
+            "probs": constraints.Simplex(self.k),
+            "logits": constraints.CategoryLogits(self.k),
+        }
+        super().__init__(parameters, hard=hard, validate_args=validate_args)
+
+    def _infer_event_shape(self) -> torch.Size:
+        categories = self.logits.shape[-1]
+        if self.k > categories:
+            raise ValueError(
+                f"k must be at most the number of categories, {categories}, but got {self.k}"
+            )
+        return torch.Size((self.k, categories))
+
+    @property
+    def _noise_event_shape(self) -> torch.Size:
+        return self.event_shape[1:]
+
+    def _contradicted(self, khot: Tensor) -> Tensor:
+        """Whether an impossible category is among those that are drawn."""
+        return (~self.possible & (khot > 0)).any(-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Collection, Mapping
 from functools import reduce
 from numbers import Real
@@ -44,6 +45,17 @@ def exactly_one_of(**parameters: Any) -> dict[str, Any]:
         found = "none" if not given else " and ".join(given)
         raise ValueError(f"exactly one of {', '.join(parameters)} must be given, but got {found}")
     return given
+
+
+def check_count(name: str, value: Any) -> int:
+    """Returns a count as an integer; ValueError for what is none."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1 or isinstance(value, bool):
+        raise ValueError(f"{name} must be an integer of at least 1, but got {value!r}")
+    return number
 
 
 def unify(

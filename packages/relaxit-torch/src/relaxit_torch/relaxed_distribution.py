@@ -90,6 +90,8 @@ class RelaxedDistribution(TorchDistribution):
     has_rsample = True
     hard: bool = False
     """Whether samples are discrete; always, where a class says so."""
+    switches: ClassVar[tuple[str, ...]] = ("hard",)
+    """Arguments that are False unless they are given."""
     numbers: ClassVar[frozenset[str]] = frozenset({"temperature"})
     """Parameters that may stay Python numbers: they scale, and carry no shape of their own."""
     noise_law: ClassVar[Noise]
@@ -303,11 +305,10 @@ class RelaxedDistribution(TorchDistribution):
         return new
 
     def __repr__(self) -> str:
-        shown = {
+        shown: dict[str, Any] = {
             n: v.shape if isinstance(v, Tensor) and v.dim() else v for n, v in self._given.items()
         }
-        if "hard" in vars(self) and self.hard:
-            shown["hard"] = True
+        shown |= {name: True for name in self.switches if vars(self).get(name)}
         return f"{self._name}({', '.join(f'{name}: {value}' for name, value in shown.items())})"
 
     @property

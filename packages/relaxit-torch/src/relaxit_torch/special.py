@@ -69,7 +69,7 @@ def log_gamma_entropy(a: Tensor) -> Tensor:
     Precise also for a large `a`, where it is that of a normal variable of variance `1 / a` and the
     three terms cancel (`scipy.stats.loggamma.entropy`).
     """
-    near, far = a.clamp(max=10), a.clamp(min=10)
+    near, far = torch.where(a < 10, a, 1), torch.where(a < 10, 10, a)
     direct = torch.lgamma(near) - near * torch.digamma(near) + near
     # Stirling's series: B_2n / ((2n - 1) a^(2n - 1)), up to the term below an ulp at a = 10.
     coefficients = (1 / 6, -1 / 90, 1 / 210, -1 / 210, 5 / 594, -691 / 30_030, 7 / 78)
@@ -79,6 +79,19 @@ def log_gamma_entropy(a: Tensor) -> Tensor:
         series = series * square + coefficient * inverse
     normal = 0.5 * (math.log(2 * math.pi) + 1 - far.log())
     return torch.where(a < 10, direct, normal + series)
+
+
+def log1mexpexp(x: Tensor) -> Tensor:
+    """`log(1 - exp(-exp(x)))`: the logarithm of the inverse of the complementary log-log link.
+
+    Precise on both sides: it approaches `x` far to the left, and 0 to the right.
+    """
+    # Each branch sees only arguments at which it is finite, so that no gradient is NaN. At the ends
+    # of the clamps it has reached its limit: exp(-40) and exp(-exp(4)) are less than an ulp of 1.
+    negative, positive = torch.where(x < 0, x, -1), torch.where(x < 0, 1, x)
+    low, high = negative.clamp(min=-40).exp(), positive.clamp(max=4).exp()
+    left = negative + torch.log(-torch.expm1(-low) / low)
+    return torch.where(x < 0, left, torch.log1p(-torch.exp(-high)))
 
 
 def normal_density(x: Tensor) -> Tensor:

@@ -208,6 +208,9 @@ class Integer(Domain):
     def describe(self) -> str:
         return f"an integer of at least {self.low}"
 
+    def place(self, unit: Array, typical: tuple[float, float]) -> Array:
+        return np.floor(Real().place(unit, typical))
+
     def inside(self, size: int = 3) -> Any:
         return self.low
 

@@ -16,7 +16,12 @@ from relaxit_reference.domains.scalars import Real
 
 @dataclass(frozen=True)
 class Simplex(Domain):
-    """Non-negative vectors with a sum of 1; coordinates `log c_k - log c_K`."""
+    """Non-negative vectors with a sum of 1; coordinates `log c_k - log c_K`.
+
+    At least `least` entries are positive.
+    """
+
+    least: int = 1
 
     @property
     def event_dim(self) -> int:
@@ -24,12 +29,13 @@ class Simplex(Domain):
 
     def contains(self, value: Numeric) -> NDArray[np.bool_]:
         x = np.asarray(value)
-        return np.asarray(
-            np.all(x >= 0, axis=-1) & (np.abs(np.sum(x, axis=-1) - 1) <= SUM_TOLERANCE)
-        )
+        enough = np.sum(x > 0, axis=-1) >= self.least
+        total = np.abs(np.sum(x, axis=-1) - 1) <= SUM_TOLERANCE
+        return np.asarray(np.all(x >= 0, axis=-1) & total & enough)
 
     def describe(self) -> str:
-        return "non-negative with a sum of 1"
+        positive = f", of at least {self.least} positive entries" if self.least > 1 else ""
+        return f"non-negative with a sum of 1{positive}"
 
     def from_chart(self, coordinates: Array) -> Array:
         return np.exp(LogSimplex().from_chart(coordinates))
@@ -45,10 +51,11 @@ class Simplex(Domain):
 
     def place(self, unit: Array, typical: tuple[float, float]) -> Array:
         weights = Real().place(unit, typical)
-        total = np.sum(weights, axis=-1, keepdims=True)
-        return np.asarray(
-            np.where(total > 0, weights, 1.0) / np.where(total > 0, total, unit.shape[-1])
-        )
+        # What is smaller may be rounded to 0.
+        positive = weights > np.finfo(np.float32).tiny
+        enough = np.sum(positive, axis=-1, keepdims=True) >= self.least
+        weights = np.where(enough, weights, 1.0)
+        return np.asarray(weights / np.sum(weights, axis=-1, keepdims=True))
 
     def inside(self, size: int = 3) -> Any:
         return [1 / size] * size
@@ -100,7 +107,9 @@ class LogSimplex(Domain):
 
 @dataclass(frozen=True)
 class CategoryLogits(Domain):
-    """Finite numbers or -inf (a category that is never chosen), one of them finite."""
+    """Finite numbers or -inf (a category that is never chosen), at least `least` of them finite."""
+
+    least: int = 1
 
     @property
     def event_dim(self) -> int:
@@ -108,13 +117,15 @@ class CategoryLogits(Domain):
 
     def contains(self, value: Numeric) -> NDArray[np.bool_]:
         x = np.asarray(value)
-        return np.asarray(np.all(x < np.inf, axis=-1) & np.any(np.isfinite(x), axis=-1))
+        enough = np.sum(np.isfinite(x), axis=-1) >= self.least
+        return np.asarray(np.all(x < np.inf, axis=-1) & enough)
 
     def describe(self) -> str:
-        return "finite or -inf, with a finite entry in each row"
+        finite = "a finite entry" if self.least == 1 else f"at least {self.least} finite entries"
+        return f"finite or -inf, with {finite} in each row"
 
     def place(self, unit: Array, typical: tuple[float, float]) -> Array:
-        impossible = (unit == 0) & np.any(unit > 0, axis=-1, keepdims=True)
+        impossible = (unit == 0) & (np.sum(unit > 0, axis=-1, keepdims=True) >= self.least)
         return np.where(impossible, -np.inf, Real().place(unit, typical))
 
     def inside(self, size: int = 3) -> Any:
@@ -206,7 +217,7 @@ class Independent(Domain):
         return self.of.place(unit, typical)
 
     def inside(self, size: int = 3) -> Any:
-        return [self.of.inside(size)] * size
+        return [self.of.inside(size)] * (2 if self.of.event_dim else size)
 
     def end_points(self, size: int = 3) -> list[Any]:
         return [[*self.inside(size)[1:], end] for end in self.of.end_points(size)]

@@ -80,8 +80,9 @@ def log_prob_tolerance(
     support, entries, coordinates = spec.relax.support, 1, np.zeros(())
     if not spec.discrete:
         inside = value if isinstance(support, Real | LogSimplex) else nearest_interior(value, dtype)
+        law = spec.reference_class(**parameters, **spec.arguments)
         with np.errstate(invalid="ignore"):
-            chart = np.nan_to_num(support.to_chart(inside), posinf=0, neginf=0)
+            chart = np.nan_to_num(law.chart.to_chart(inside), posinf=0, neginf=0)
         coordinates, entries = np.sum(np.abs(chart), axis=-1), chart.shape[-1]
     size = 1 + (1 + np.asarray(parameters.get("temperature", 0.0))) * coordinates
     for name, parameter in parameters.items():

@@ -52,15 +52,16 @@ def pasted(half: Half, unit: Answers) -> Iterator[str]:
 def _family(half: Half, unit: Answers) -> Iterator[str]:
     """Whether a log density is linear in logarithms, or quadratic: a Beta, Dirichlet or normal."""
     support, (probe, answer) = half.spec.relax.support, unit[-1]
-    if not has_chart(reference(half.spec, probe.parameters)):
+    law = reference(half.spec, probe.parameters)
+    if not has_chart(law):
         return
     # The samples of the first batch element.
     zeros = (0,) * (answer.ndim - 1)
     value = probe.value.reshape(len(answer), -1, *probe.value.shape[answer.ndim :])[:, 0]
     found = answer.reshape(len(answer), -1)[:, 0]
     right = half.truth(probe.value, probe.parameters).reshape(len(answer), -1)[:, 0]
-    t = support.to_chart(value)
-    jacobian, one = support.log_jacobian(t), np.ones((len(t), 1))
+    t = law.chart.to_chart(value)
+    jacobian, one = law.chart.log_jacobian(t), np.ones((len(t), 1))
     if isinstance(support, Interval | Simplex):
         logs = np.log(value) if isinstance(support, Simplex) else _log_interval(support, value)
         features = np.concatenate([logs, one], axis=-1)
@@ -112,14 +113,15 @@ def mass(half: Half, unit: Answers, already: list[str]) -> Iterator[str]:
 
 def _jacobians(spec: Spec, probe: Probe) -> Iterator[tuple[str, Array]]:
     """Sentences on the base measure, and what each fault adds to a log density."""
-    support = spec.relax.support
+    support, law = spec.relax.support, reference(spec, probe.parameters)
     yield "", np.zeros(())
-    if not has_chart(reference(spec, probe.parameters)):
+    if not has_chart(law):
         return
-    coordinates = support.to_chart(probe.value)
-    own = support.log_jacobian(coordinates)
-    if isinstance(support, Interval | Simplex):
-        other = "logit" if isinstance(support, Interval) else "logarithm"
+    coordinates = law.chart.to_chart(probe.value)
+    own = law.chart.log_jacobian(coordinates)
+    each = support.of if isinstance(support, Independent) else support
+    if isinstance(each, Interval | Simplex):
+        other = "logit" if isinstance(each, Interval) else "logarithm"
         missing = f"It is the density of the {other} of the value: the Jacobian is missing."
         yield missing, own
         yield "The Jacobian of the value is there twice.", -own

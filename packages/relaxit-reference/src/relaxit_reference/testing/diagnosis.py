@@ -45,6 +45,8 @@ def explain(half: Half, answers: Answers, differs: list[NDArray[np.bool_]]) -> l
             named += _not_invariant(half, [a for a, _ in pairs if a[0].region == "unit"])
         if half.name == "log_prob":
             named = [*mass(half, unit, already=named), *named]
+    if not named and half.name == "relax" and half.spec.event_dim > 1:
+        named = list(_rows(half, [a for a, _ in same if a[0].region in ("unit", "moderate")]))
     if not named and half.discrete:
         named = list(_hardened(half, [a for a, _ in same if a[0].region in ("unit", "moderate")]))
     if not named:
@@ -110,11 +112,14 @@ def _other_variant(half: Half, unit: Answers) -> Iterator[str]:
     for other in load_spec(half.spec.name).with_variants():
         if other.arguments == half.spec.arguments:
             continue
+        same_noise = other.noise.shape == half.spec.noise.shape
+        if half.name == "relax" and not same_noise:
+            continue
         right, found, faulty = [], [], []
         for probe, _ in unit:
-            argument = probe.noise
+            argument, law = probe.noise, reference(other, probe.parameters)
             if half.name == "log_prob":
-                argument = reference(other, probe.parameters).relax(argument)
+                argument = law.relax(argument if same_noise else law.noise(len(argument), 0))
             right.append(half.truth(argument, probe.parameters))
             faulty.append(half.truth(argument, probe.parameters, other))
             try:
@@ -162,6 +167,28 @@ def _hardened(half: Half, unit: Answers) -> Iterator[str]:
         lowest = [law.harden(-s) for law, s in zip(laws, soft, strict=True)]
         if all(_equal(a, answer) for a, (_, answer) in zip(lowest, unit, strict=True)):
             yield "It chooses the category of the smallest relaxed value, not of the greatest."
+
+
+def _rows(half: Half, unit: Answers) -> Iterator[str]:
+    """Which rows are right, or have been exchanged, of an array of them."""
+    truths = [half.truth(probe.noise, probe.parameters) for probe, _ in unit]
+    pairs = [(a, t) for (_, a), t in zip(unit, truths, strict=True)]
+    rows = range(truths[0].shape[-2])
+    right = [j for j in rows if all(_equal(a[..., j, :], t[..., j, :]) for a, t in pairs)]
+    if right:
+        others = ", ".join(str(j) for j in rows if j not in right)
+        yield f"Row {', '.join(map(str, right))} is right, and row {others} is not."
+    elif all(_equal(a.sum(-2), t.sum(-2)) for a, t in pairs):
+        yield "Its rows are the right ones in another order."
+    support = half.spec.relax.support
+    if not all(np.all(support.contains(answer)) for _, answer in unit):
+        yield f"Its values are not {support.describe()}."
+    if half.discrete:
+        laws = [reference(half.spec, probe.parameters) for probe, _ in unit]
+        soft = [law.surrogate(p.noise) for law, (p, _) in zip(laws, unit, strict=True)]
+        least = [np.eye(s.shape[-1])[np.argmin(s[..., 0, :], axis=-1)] for s in soft]
+        if all(_equal(first, a[..., 0, :]) for first, (a, _) in zip(least, pairs, strict=True)):
+            yield "It chooses the category of the smallest relaxed value first, not the greatest."
 
 
 def _not_invariant(half: Half, unit: Answers) -> Iterator[str]:

@@ -56,6 +56,26 @@ def _direction_of_matrix(domain: Matrix, value: Array, z: Array) -> Array:
     return np.asarray(along)
 
 
+def curve(
+    domain: Domain, value: Array, random: np.random.Generator
+) -> tuple[Callable[[Array], Array], Array]:
+    """A curve in the domain that is at `value` for 0, and its derivative there.
+
+    Straight, but for rows of simplexes: one row may be a function of another, so that all of them
+    move alike, by the same exponential factors.
+    """
+    if not (isinstance(domain, Independent) and isinstance(domain.of, Simplex)):
+        along = direction(domain, value, random)
+        return lambda step: value + step * along, along
+    z = random.normal(size=value.shape)[..., :1, :]
+
+    def moved(step: Array) -> Array:
+        weights = value * np.exp(step * z)
+        return np.asarray(weights / np.sum(weights, axis=-1, keepdims=True))
+
+    return moved, np.asarray(value * (z - np.sum(value * z, axis=-1, keepdims=True)))
+
+
 def derivative(
     function: Callable[[Array], Array], value: Array, along: Array, step: float = 1e-4
 ) -> tuple[float, float]:
@@ -82,8 +102,12 @@ def derivative(
 def surrogate_pullback(
     spec: Spec, parameters: Mapping[str, Any], noise: Array, cotangent: Array, name: str
 ) -> Array:
-    """`d sum(cotangent * surrogate(noise)) / d parameter`, one entry of the parameter at a time."""
-    step, base = 1e-5, np.asarray(parameters[name], dtype=np.float64)
+    """`d sum(cotangent * surrogate(noise)) / d parameter`, one entry of the parameter at a time.
+
+    With so small a step that no sample of a map that jumps, whose derivative is that between the
+    jumps, is likely to cross one.
+    """
+    step, base = 1e-8, np.asarray(parameters[name], dtype=np.float64)
     gradient = np.zeros_like(base)
     for entry in np.ndindex(base.shape):
         ends = []

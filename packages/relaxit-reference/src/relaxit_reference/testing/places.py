@@ -59,7 +59,9 @@ def _features(half: Half, probe: Probe, shape: tuple[int, ...]) -> dict[str, Arr
     found = {}
     for name, value in {**probe.parameters, half.given: given}.items():
         domain, x = domains[name], value
-        events = domain.event_dim if name in probe.parameters else spec.event_dim
+        events = {"noise": len(spec.noise.shape), "value": spec.event_dim}.get(
+            name, domain.event_dim
+        )
         axes = tuple(range(x.ndim - events, x.ndim))
         if isinstance(domain, Interval):
             words = f"the distance of {name} from {domain.low:g} and {domain.high:g}"

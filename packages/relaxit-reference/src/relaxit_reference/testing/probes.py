@@ -14,6 +14,7 @@ from relaxit_reference.domains import (
     CategoryLogits,
     Interval,
     LogSimplex,
+    Positive,
     Real,
     Simplex,
 )
@@ -46,9 +47,10 @@ class Probe:
     - unit: noise and real parameters too lie in (0, 1), so that each is valid in place of another;
     - moderate: nothing is extreme, and the values are samples;
     - typical: the ranges that the specification states, with equal entries in one batch element;
-    - ends: every number at one end of its typical range or the other;
-    - impossible: moderate, with categories that are never chosen, some of which the value has;
+    - impossible: moderate, with categories that are never chosen, some of which the value has, and
+      rows of a value that are not of one sample;
     - extreme: probabilities and values far beyond what is typical;
+    - low: typical, with positive numbers such as the temperature at their lower ends;
     - edge: values that floating point has pushed to an end of the support.
     """
 
@@ -83,9 +85,11 @@ def has_chart(law: Any) -> bool:
 def probes(spec: Spec, seed: int) -> list[Probe]:
     """Inputs of every region, for each way in which the parameters can be given."""
     random = np.random.default_rng(seed)
-    regions = ["unit", "moderate", *["typical"] * 2, "impossible", *["extreme"] * 2, "edge", "ends"]
+    regions = ["unit", "moderate", *["typical"] * 2, "impossible", *["extreme"] * 2, "edge"]
     if not any(isinstance(p.domain, CategoryLogits | Simplex) for p in spec.parameters.values()):
         regions.remove("impossible")
+    if any(isinstance(p.domain, Positive) for p in spec.parameters.values()):
+        regions.append("low")
     found = []
     for names in spec.parameterisations():
         for place, region in enumerate(regions):
@@ -114,8 +118,6 @@ def _probe(
 ) -> Probe:
     def draw_unit(shape: tuple[int, ...]) -> Array:
         drawn = random.random(shape)
-        if region == "ends":
-            drawn = np.round(drawn)
         if len(shape) > 1 and shape[0] == BATCH:  # entries of events
             if region == "typical":
                 drawn[0] = 0.5
@@ -125,7 +127,10 @@ def _probe(
         return drawn
 
     shapes = {name: first if name == names[0] else (BATCH,) for name in names}
-    ranges = {} if region in ("typical", "extreme", "ends") else _moderate(spec, region)
+    ranges = {} if region in ("typical", "extreme", "low") else _moderate(spec, region)
+    if region == "low":
+        positive = {n: p for n, p in spec.parameters.items() if isinstance(p.domain, Positive)}
+        ranges = {n: (p.typical[0], p.typical[0]) for n, p in positive.items() if p.typical}
     parameters = place_parameters(spec, names, shapes, count, ranges, np.float64, draw_unit)
     if region == "extreme":
         for name, value in parameters.items():
@@ -155,6 +160,8 @@ def _moderate(spec: Spec, region: str) -> dict[str, tuple[float, float]]:
 
 def _values(spec: Spec, region: str, law: Any, noise: Array, random: np.random.Generator) -> Array:
     support = spec.relax.support
+    if region == "edge" and spec.event_dim > 1 and not spec.discrete:
+        return np.asarray(law.harden(law.relax(noise)))
     if region == "edge":
         ends = [
             np.asarray(end, dtype=np.float64)
@@ -183,6 +190,8 @@ def _inner_values(
     shape = (SAMPLES, *law.batch_shape, chart.chart_dim(law.event_shape))
     if region == "impossible":
         sampled[::2] = chart.from_chart(random.normal(size=shape))[::2]
+        if spec.event_dim > 1:
+            sampled[:8, ..., 1:, :] = sampled[8:16, ..., 1:, :]
         return sampled
     if region == "unit":
         return chart.from_chart(random.normal(scale=2.0, size=shape))

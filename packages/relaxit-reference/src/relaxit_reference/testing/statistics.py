@@ -141,8 +141,10 @@ ATOM_CELLS = np.linspace(0, 1, 11)
 def law_against_density(sample: Array, law: Any) -> float:
     """The p-value of a sample against the density of `law`: chi-square over cells, and atoms.
 
+    Cells in more than two free coordinates are too many; there it is that of likelihood ratios.
+
     Args:
-        sample: `(n, *event_shape)`, of at most two free coordinates.
+        sample: `(n, *event_shape)`.
         law: a distribution of batch shape `()`.
     """
     support = law.spec.relax.support
@@ -161,6 +163,8 @@ def law_against_density(sample: Array, law: Any) -> float:
             np.append(_counts(sample, points), counts), np.append(np.exp(law.logpdf(points)), cells)
         )
     chart, dimension = law.chart, law.chart.chart_dim(law.event_shape)
+    if dimension > 2:
+        return _likelihood_ratios(chart.to_chart(sample), law)
     axis, weight = _gauss_legendre(CELL_EDGES)
     grid = np.stack(np.meshgrid(*[axis] * dimension, indexing="ij"), -1).reshape(-1, dimension)
     cell_weights = np.prod(np.meshgrid(*[weight] * dimension, indexing="ij"), axis=0).ravel()
@@ -173,6 +177,26 @@ def law_against_density(sample: Array, law: Any) -> float:
     return chi_square(
         np.append(counts.ravel(), outside), np.append(masses.ravel(), max(0.0, 1 - masses.sum()))
     )
+
+
+CENTRES = 10
+"""The normal densities with which a sample is weighed, about the first of its points."""
+
+
+def _likelihood_ratios(coordinates: Array, law: Any) -> float:
+    """The p-value of `E[q(x) / p(x)] = 1` for the density `p` of `law` and normal densities `q`.
+
+    Half as wide as the sample, so that the ratios have all moments.
+    """
+    rest, width = coordinates[CENTRES:], coordinates.std(0) / 2
+    log_p = law.logpdf(law.chart.from_chart(rest)) + law.chart.log_jacobian(rest)
+    p_values = []
+    for centre in coordinates[:CENTRES]:
+        log_q = np.sum(stats.norm.logpdf(rest, centre, width), axis=-1)
+        ratios = np.exp(log_q - log_p)
+        deviate = (np.mean(ratios) - 1) / (np.std(ratios) / np.sqrt(len(ratios)))
+        p_values.append(2 * stats.norm.sf(abs(deviate)))
+    return float(min(1.0, CENTRES * min(p_values)))
 
 
 def _counts(sample: Array, points: Array) -> NDArray[Any]:

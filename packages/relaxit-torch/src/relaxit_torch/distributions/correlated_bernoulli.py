@@ -11,7 +11,7 @@ from relaxit_torch.relaxed_distribution import DiscreteDistribution, in_float32
 from relaxit_torch.special import log_bivariate_ndtr, logit_ndtr, ndtri_expit
 
 
-class CorrelatedBernoulli(CorrelatedFamily, DiscreteDistribution):
+class CorrelatedBernoulli(DiscreteDistribution, CorrelatedFamily):
     r"""Bernoulli variables that are coupled by a normal copula: a multivariate Bernoulli law.
 
     With $v \sim \mathrm{Normal}(0, R)$, that is $v = \operatorname{chol}(R)\,\epsilon$ of

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from relaxit_torch import constraints, noise, parameters
+from relaxit_torch.families import RowsFamily
+from relaxit_torch.parameters import exactly_one_of
+from relaxit_torch.relaxed_distribution import DiscreteDistribution, in_float32
+from relaxit_torch.rows import without_earlier_choices
+from relaxit_torch.special import log1mexpexp
+
+
+class PlackettLuce(DiscreteDistribution, RowsFamily):
+    r"""Plackett-Luce: an ordered sample of $k$ categories without replacement, as one-hot rows.
+
+    With independent $g_i \sim \mathrm{Gumbel}(0, 1)$,
+
+    $$b_j = \operatorname{onehot}(i_j), \qquad
+      i_j = \operatorname{argmax}_{i \notin \{i_1, \dots, i_{j-1}\}} (\log \pi_i + g_i).$$
+
+    Density with respect to counting measure on the arrangements of $k$ categories:
+
+    $$\log p(b) = \sum_{j=1}^k \left[\log \pi_{i_j}
+      - \log \sum_{i \notin \{i_1, \dots, i_{j-1}\}} \pi_i\right].$$
+
+    A category with `logits = -inf` is never drawn.
+
+    Shapes: parameters `(*batch, K)`, `batch_shape` `batch`, `event_shape` `(k, K)`.
+
+    Gradient: none of a sample; see `GumbelSoftmaxTopK`. Those of `log_prob` and `subset_log_prob`
+    are exact.
+
+    Args:
+        k: how many categories are drawn, of which at least as many are possible.
+        probs: $\pi$ on the simplex; not clamped.
+        logits: unnormalised $\log \pi$; -inf for a category that is never drawn.
+        validate_args: see `RelaxedDistribution`, as for what is raised.
+
+    Example:
+        >>> import torch, relaxit_torch as rt
+        >>> draw = rt.PlackettLuce(2, torch.tensor([0.5, 0.3, 0.2]))
+        >>> draw.log_prob(torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])).exp()  # 0.5 * 0.3 / 0.5
+        tensor(0.3000)
+        >>> draw.subset_log_prob(torch.tensor([1.0, 1.0, 0.0])).exp()  # in either order
+        tensor(0.5143)
+
+    References:
+        Plackett (1975); Kool, van Hoof, Welling (2019), section 2; for subsets Kool, van Hoof,
+        Welling (2020), appendix B.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = RowsFamily.arg_constraints
+    support = constraints.arrangement
+    noise_law = staticmethod(noise.gumbel)
+
+    def __init__(
+        self,
+        k: int,
+        probs: Tensor | None = None,
+        logits: Tensor | None = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        super().__init__(k, exactly_one_of(probs=probs, logits=logits), validate_args=validate_args)
+
+    def _relax(self, noise: Tensor) -> Tensor:
+        scores = (self.logits + noise).unsqueeze(-2)
+        scores = scores.expand(*scores.shape[:-2], *self.event_shape)
+        choices = without_earlier_choices(scores).argmax(-1, keepdim=True)
+        return torch.zeros_like(scores).scatter(-1, choices, 1.0)
+
+    def _log_prob(self, value: Tensor) -> Tensor:
+        khot = value.sum(-2)
+        chosen = (value * torch.where(self.possible, self.logits, 0).unsqueeze(-2)).sum(-1)
+        # What is left after each row is added up from the last: nothing is subtracted from 1.
+        left = torch.cat([self._log_left(khot).unsqueeze(-1), chosen.flip(-1)], -1)
+        left = left.logcumsumexp(-1)[..., :-1].flip(-1)
+        log_prob = logsigmoid(chosen - left).sum(-1)
+        return torch.where(self._contradicted(khot), -torch.inf, log_prob)
+
+    @in_float32
+    def subset_log_prob(self, khot: Tensor) -> Tensor:
+        r"""The log-probability that the categories of `khot` are drawn, in any order.
+
+        $$P(S) = \int_0^1 \prod_{i \in S} (1 - u^{w_i})\, du, \qquad
+          w_i = \frac{\pi_i}{\sum_{l \notin S} \pi_l},$$
+
+        by quadrature that is precise to rounding whatever the orders of magnitude of the $w_i$, and
+        differentiable. Memory: a few hundred times `k` numbers for each element of the batch.
+
+        Args:
+            khot: `(*sample_shape, *batch_shape, K)`, `k` ones among zeros.
+
+        Raises:
+            ValueError: with validation, another number of ones; always, a wrong event shape.
+        """
+        self._check_shape("khot", khot, self.event_shape[1:])
+        if self._validate_args:
+            parameters.check("khot", khot, constraints.Subset(self.k))
+        left = self._log_left(khot)
+        logits = torch.where(self.possible, self.logits, 0).expand(*left.shape, -1)
+        drawn = logits.gather(-1, khot.expand_as(logits).topk(self.k).indices)
+        log_prob = log_product_integral(drawn - left.unsqueeze(-1))
+        everything = (~self.possible | (khot > 0)).all(-1)
+        log_prob = torch.where(everything, 0, log_prob)
+        return torch.where(self._contradicted(khot), -torch.inf, log_prob)
+
+    def _log_left(self, khot: Tensor) -> Tensor:
+        """The logarithm of the mass of what is not drawn; a finite number where that is 0."""
+        logits = self.logits.masked_fill(~self.possible | (khot > 0), -torch.inf)
+        return logits.logsumexp(-1).clamp(min=torch.finfo(logits.dtype).min / 2)
+
+    @property
+    def mode(self) -> Tensor:
+        order = self.logits.sort(stable=True, descending=True).indices[..., : self.k]
+        one_hot = self.logits.new_zeros(self.batch_shape + self.event_shape)
+        return one_hot.scatter(-1, order.unsqueeze(-1), 1.0)
+
+
+def log_product_integral(log_weights: Tensor) -> Tensor:
+    """`log int_0^1 prod_i (1 - u^w_i) du` over the weights of the last dimension."""
+    # With u = exp(-exp(x)) the integrand is entire and log-concave, has its peak at 0 <= x <=
+    # log(k + 1) and falls off to the left at least as exp(x), to the right as exp(-exp(x)). At a
+    # distance a < pi / 2 from the real line it is at most cos(a)^-(k + 1) times as large (as where
+    # all weights are small: a Gamma(k + 1)), so that the trapezoidal rule has a relative error of
+    # exp(-2 pi a / step) cos(a)^-(k + 1), whichever a makes it smallest.
+    k = log_weights.shape[-1]
+    digits = 2 - math.log(torch.finfo(log_weights.dtype).eps)
+    angles = (0.1 * n for n in range(1, 16))
+    step = max(2 * math.pi * a / (digits - (k + 1) * math.log(math.cos(a))) for a in angles)
+    end = math.log(k + 1 + math.sqrt(2 * digits * (k + 1)) + digits)
+    x = torch.arange(-digits, end, step, dtype=log_weights.dtype, device=log_weights.device)
+    x = x.reshape(-1, *(1,) * (log_weights.dim() - 1))
+    factors = log1mexpexp(log_weights + x.unsqueeze(-1)).sum(-1)
+    log_integral = (x - x.exp() + factors).logsumexp(0) + math.log(step)
+    return log_integral.clamp(max=0)

@@ -1,0 +1,81 @@
+"""Rows on the simplex, each without the categories in which earlier rows are greatest."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def without_earlier_choices(scores: Tensor) -> Tensor:
+    """`scores` of rows, `(*shape, k, K)`, with -inf where an earlier row has its greatest one."""
+    rows = []
+    taken = torch.zeros_like(scores[..., 0, :], dtype=torch.bool)
+    for row in scores.unbind(-2):
+        rows.append(row.masked_fill(taken, -torch.inf))
+        taken = taken.scatter(-1, rows[-1].argmax(-1, keepdim=True), True)
+    return torch.stack(rows, -2)
+
+
+def harden(value: Tensor) -> Tensor:
+    """One-hot rows in place of relaxed ones, `(*shape, k, K)`: the argmax of each.
+
+    Of entries that round to the same, it is that which the next row lacks.
+    """
+    following = torch.cat([value[..., 1:, :], torch.zeros_like(value[..., :1, :])], -2)
+    choices = (value - following).argmax(-1, keepdim=True)
+    return torch.zeros_like(value).scatter(-1, choices, 1.0)
+
+
+def follow_from_first(value: Tensor, taken: Tensor, dtype: torch.dtype) -> Tensor:
+    """Whether each row is the one before it without its greatest entry, normalised again.
+
+    Up to the rounding of `dtype`, in which the rows were stored. A softmax has the relative error
+    of its exponentials: an ulp of their arguments, which go as far as the logarithm of the smallest
+    number. Four of these are allowed, and of the ulps of what is stored. What has underflowed is
+    lost to its entry and, once for each entry, to the sum that normalises.
+
+    Args:
+        value: `(*shape, k, K)`.
+        taken: the categories that earlier rows have, of the same shape.
+        dtype: in which the rows were stored.
+    """
+    stored, worked = torch.finfo(dtype), torch.finfo(value.dtype)
+    relative = 4 * (stored.eps - worked.eps * math.log(stored.tiny * stored.eps))
+    lost = worked.tiny + stored.tiny * stored.eps
+    taken, after = taken[..., 1:, :], value[..., 1:, :]
+    before = value[..., :-1, :].masked_fill(taken, 0)
+    expected = after * before.sum(-1, keepdim=True)
+    allowed = relative * torch.maximum(before, expected) + lost * (1 + value.shape[-1] * after)
+    follows = ((before - expected).abs() <= allowed) & (~taken | (after == 0))
+    return follows.all(-1).all(-1)
+
+
+def greatest(score: Tensor, k: int) -> Tensor:
+    """Where the `k` greatest are, in descending order; of equal ones the first, as in argmax."""
+    score = score.detach()
+    # One more than k, so that the order of the last of them is right too.
+    candidates = score.topk(min(k + 1, score.shape[-1])).indices.sort(-1).values
+    order = score.gather(-1, candidates).sort(stable=True, dim=-1, descending=True).indices
+    return candidates.gather(-1, order)[..., :k]
+
+
+def sum_of_softmaxes(score: Tensor, order: Tensor) -> Tensor:
+    """The sum of `softmax(without_earlier_choices(rows))` of `k` equal rows `score`.
+
+    Without the rows: memory and time are those of one softmax.
+
+    Args:
+        score: `(*shape, K)`.
+        order: where its `k` greatest entries are, `(*shape, k)`.
+    """
+    top, others = score.gather(-1, order), score.scatter(-1, order, -torch.inf)
+    least = top[..., -1:]
+    weight = (others - least).exp()
+    # Z_j, which normalises row j, is added up from the last row: to subtract what was taken would
+    # leave nothing of it. An entry is exp(score) times the sum of 1 / Z_j over the rows that have
+    # it. In float64, as scores of 10^4 have three digits after the point in float32.
+    wide, last = top.double(), weight.sum(-1, keepdim=True).double().log1p() + least.double()
+    log_normaliser = torch.cat([last, wide[..., :-1].flip(-1)], -1).logcumsumexp(-1).flip(-1)
+    log_inverse = (-log_normaliser).logcumsumexp(-1)
+    drawn = (wide + log_inverse).exp().to(score.dtype)
+    return (weight * drawn[..., -1:]).scatter(-1, order, drawn)
