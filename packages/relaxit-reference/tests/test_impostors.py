@@ -170,6 +170,49 @@ def categories_pmf(value, temperature, probs=None, logits=None):
     return xlogy(value, probs / probs.sum(-1, keepdims=True)).sum(-1) + 0 * temperature
 
 
+def softmax_plus_plus(noise, temperature, loc, scale, delta):
+    odds = (loc + scale * noise) / temperature[..., None] - np.log(delta)[..., None]
+    top = np.maximum(odds.max(-1, keepdims=True), 0)
+    weights = np.concatenate([np.exp(odds - top), np.exp(-top)], axis=-1)
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def softmax_plus_plus_log_prob(value, temperature, loc, scale, delta):
+    """The normal density of the log-odds, whose means and scales are known."""
+    log_c, rate = np.log(np.maximum(value, 5e-324)), temperature[..., None]
+    noise = (log_c[..., :-1] - log_c[..., -1:] + np.log(delta)[..., None] - loc / rate) * rate
+    log_scale = np.log(scale / rate) + np.log(2 * np.pi) / 2
+    return -np.sum((noise / scale) ** 2 / 2 + log_scale, axis=-1) - log_c.sum(-1)
+
+
+def softmax_of_normal(noise, loc, scale=None, covariance_matrix=None, scale_tril=None):
+    if scale is None:
+        L = np.linalg.cholesky(covariance_matrix) if scale_tril is None else scale_tril
+        noise = np.einsum("...ij,...j->...i", L, noise)
+    x = loc + noise * (1 if scale is None else scale)
+    weights = np.exp(x - x.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def softmax_of_normal_log_prob(value, loc, scale=None, covariance_matrix=None, scale_tril=None):
+    """The density of the vector, integrated over the constant that the softmax does not see."""
+    if covariance_matrix is not None:
+        scale_tril = np.linalg.cholesky(covariance_matrix)
+    if scale_tril is None:
+        scale_tril = scale[..., None] * np.eye(loc.shape[-1])
+    log_c, ones = np.log(np.maximum(value, 5e-324)), np.ones((*scale_tril.shape[:-1], 1))
+    tightest = np.argmin(np.sum(scale_tril**2, axis=-1), axis=-1)[..., None]
+    d = log_c - loc
+    d = d - np.take_along_axis(d, np.broadcast_to(tightest, (*d.shape[:-1], 1)), axis=-1)
+    w = np.linalg.solve(scale_tril, d[..., None])[..., 0]
+    u = np.linalg.solve(scale_tril, ones)[..., 0]
+    precision = np.sum(u * u, axis=-1)
+    w = w - u * (np.sum(u * w, axis=-1) / precision)[..., None]
+    log_det = 2 * np.linalg.slogdet(scale_tril)[1] + np.log(precision)
+    free = value.shape[-1] - 1
+    return -(np.sum(w * w, axis=-1) + log_det + free * np.log(2 * np.pi)) / 2 - log_c.sum(-1)
+
+
 HONEST = {
     "BinaryConcrete": (binary_relax, binary_log_prob),
     "BinaryConcrete(hard=True)": (
@@ -195,6 +238,8 @@ HONEST = {
         categories_pmf,
     ),
     "ExpGumbelSoftmax": (log_space_relax, log_space_log_prob),
+    "InvertibleGaussian": (softmax_plus_plus, softmax_plus_plus_log_prob),
+    "LogisticNormalSoftmax": (softmax_of_normal, softmax_of_normal_log_prob),
 }
 
 

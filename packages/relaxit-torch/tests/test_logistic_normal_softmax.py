@@ -326,7 +326,7 @@ def test_a_hundred_thousand_categories_take_a_few_vectors(name: str) -> None:
         result = compute()
     assert max(saved.values(), default=0) <= VECTOR
     total = sum(saved.values()) / VECTOR
-    assert total <= 25, f"{total:.1f} vectors kept for the backward pass"
+    assert total <= 26, f"{total:.1f} vectors kept for the backward pass"
     with Living() as living:
         result.sum().backward()
     assert living.largest <= VECTOR

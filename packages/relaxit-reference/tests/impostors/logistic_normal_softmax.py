@@ -40,6 +40,19 @@ def of_log_ratios(Sigma):
     return A @ Sigma @ A.T
 
 
+def integrated(value, loc, Sigma):
+    """The right density: that of the vector, integrated over what the softmax does not see."""
+    L = np.linalg.cholesky(Sigma)
+    w = np.linalg.solve(L, (logs(value) - loc)[..., None])[..., 0]
+    u = np.linalg.solve(L, np.ones((*Sigma.shape[:-1], 1)))[..., 0]
+    precision = np.sum(u * u, axis=-1)
+    w = w - u * (np.sum(u * w, axis=-1) / precision)[..., None]
+    log_det = np.linalg.slogdet(Sigma)[1] + np.log(precision)
+    free = value.shape[-1] - 1
+    square = np.sum(w * w, axis=-1)
+    return -(square + log_det + free * np.log(2 * np.pi)) / 2 - logs(value).sum(-1)
+
+
 class MatrixAsFactor:
     """Multiplies the noise by the covariance matrix."""
 
@@ -148,9 +161,8 @@ class DeterminantOfTheVector:
     @staticmethod
     def log_prob(value, loc, scale=None, covariance_matrix=None, scale_tril=None):
         Sigma = covariance(scale, covariance_matrix, scale_tril)
-        S = of_log_ratios(Sigma)
-        right = log_normal(log_ratios(value, loc), S) - logs(value).sum(-1)
-        return right + (np.linalg.slogdet(S)[1] - np.linalg.slogdet(Sigma)[1]) / 2
+        precision = np.linalg.inv(Sigma).sum((-2, -1))
+        return integrated(value, loc, Sigma) + np.log(precision) / 2
 
 
 class CorrelationsIgnored:
@@ -164,4 +176,4 @@ class CorrelationsIgnored:
         Sigma = covariance(scale, covariance_matrix, scale_tril)
         if covariance_matrix is not None:
             Sigma = Sigma * np.eye(Sigma.shape[-1])
-        return log_normal(log_ratios(value, loc), of_log_ratios(Sigma)) - logs(value).sum(-1)
+        return integrated(value, loc, Sigma)

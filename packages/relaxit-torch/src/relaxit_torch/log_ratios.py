@@ -38,6 +38,10 @@ class Diagonal:
         """`L^-1 1`."""
         return self.scale.reciprocal()
 
+    def tightest(self) -> Tensor:
+        """The index of the entry of least variance, `(*batch, 1)`."""
+        return self.scale.argmin(-1, keepdim=True)
+
     def half_log_determinant(self) -> Tensor:
         """`log |L|`."""
         return self.scale.log().sum(-1)
@@ -70,6 +74,10 @@ class Triangular:
         """`L^-1 1`."""
         return self.solution(torch.ones_like(self.factor[..., 0]))
 
+    def tightest(self) -> Tensor:
+        """The index of the entry of least variance, `(*batch, 1)`."""
+        return torch.linalg.vector_norm(self.factor, dim=-1).argmin(-1, keepdim=True)
+
     def half_log_determinant(self) -> Tensor:
         """`log |L|`."""
         return matrices.half_log_determinant(self.factor)
@@ -86,8 +94,16 @@ class Triangular:
 Spread = Diagonal | Triangular
 
 
+def whitened(spread: Spread, vector: Tensor) -> Tensor:
+    """`L^-1 vector`, up to a multiple of `L^-1 1`."""
+    # A constant in all entries does not count, but divided by a small scale it takes all digits:
+    # of the entry of least variance none is left.
+    tightest = spread.tightest().expand(*vector.shape[:-1], 1)
+    return spread.solution(vector - vector.gather(-1, tightest))
+
+
 def log_density(spread: Spread, white: Tensor) -> Tensor:
-    """`log N(A x; A mu, S)` at `white = L^-1 (x - mu)`."""
+    """`log N(A x; A mu, S)` at `white = L^-1 (x - mu)`, up to a multiple of `L^-1 1`."""
     unit, log_size = _geometry(spread)
     return -0.5 * _without(unit, white).square().sum(-1) - log_size
 
@@ -101,14 +117,14 @@ def entropy(spread: Spread) -> Tensor:
 def expected_log_density(spread: Spread, shift: Tensor, other: Spread) -> Tensor:
     """The mean of `log N(A x; A mu, S)` over `x` of mean `mu + shift` and of another spread."""
     unit, log_size = _geometry(spread)
-    squares = _without(unit, spread.solution(shift)).square().sum(-1)
+    squares = _without(unit, whitened(spread, shift)).square().sum(-1)
     if isinstance(spread, Diagonal) and isinstance(other, Diagonal):
         free = complement_of_shares(unit.square())
         squares = squares + (spread.solution(other.scale).square() * free).sum(-1)
     else:
         matrix = other.matrix()
         columns = matrix.expand(*squares.shape, *matrix.shape[-2:]).movedim(-1, 0)
-        squares = squares + _without(unit, spread.solution(columns)).square().sum((0, -1))
+        squares = squares + _without(unit, whitened(spread, columns)).square().sum((0, -1))
     return -0.5 * squares - log_size
 
 
@@ -125,10 +141,4 @@ def _geometry(spread: Spread) -> tuple[Tensor, Tensor]:
 
 def _without(unit: Tensor, vector: Tensor) -> Tensor:
     """The part of each vector that is orthogonal to the unit vector."""
-    # What is taken away may be far larger than what remains, and so may its rounding, which is
-    # again along the unit vector: a second step takes that away. The result does not depend on the
-    # first one, which needs no gradient.
-    with torch.no_grad():
-        length = (unit * vector).sum(-1, keepdim=True)
-    vector = vector - length * unit
     return vector - (unit * vector).sum(-1, keepdim=True) * unit

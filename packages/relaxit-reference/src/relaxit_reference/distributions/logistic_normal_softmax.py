@@ -68,7 +68,9 @@ class LogisticNormalSoftmax(ReferenceDistribution):
         variance = np.diagonal(self.Sigma, axis1=-2, axis2=-1)
         permutation = np.eye(K)[np.argsort(-variance, axis=-1)]
         A = np.concatenate([np.eye(K - 1), -np.ones((K - 1, 1))], axis=-1) @ permutation
-        factor = np.linalg.cholesky(A @ self.Sigma @ np.swapaxes(A, -2, -1))
+        # chol(A Sigma A^T), without the squares of Sigma: A L = factor @ (orthogonal rows).
+        R = np.linalg.qr(np.swapaxes(A @ self.L, -2, -1), mode="r")
+        factor = np.swapaxes(R, -2, -1)
         eps = np.linalg.solve(factor, A @ deviation[..., None])[..., 0]
-        log_diagonal = np.log(np.diagonal(factor, axis1=-2, axis2=-1))
+        log_diagonal = np.log(np.abs(np.diagonal(factor, axis1=-2, axis2=-1)))
         return np.asarray(np.sum(norm.logpdf(eps) - log_diagonal, axis=-1))

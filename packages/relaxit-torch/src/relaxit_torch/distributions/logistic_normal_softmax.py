@@ -119,7 +119,7 @@ class LogisticNormalSoftmax(RelaxedDistribution):
     def _log_prob(self, value: Tensor) -> Tensor:
         log_value = log_interior(value, self.storage_dtype)
         spread = self._spread
-        white = spread.solution(log_value - self.loc)
+        white = log_ratios.whitened(spread, log_value - self.loc)
         return log_ratios.log_density(spread, white) - log_value.sum(-1)
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
