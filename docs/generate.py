@@ -94,7 +94,7 @@ def page(spec: Spec) -> str:
         classes(spec),
         "## Parameters",
         *parameters(spec),
-        *mathematics(spec, None, "##"),
+        *(directions(spec) if spec.kind == "map" else mathematics(spec, None, "##")),
     ]
     for variant in spec.with_variants()[1:]:
         switches = {n: value for n, value in variant.arguments.items() if n not in spec.counts}
@@ -107,9 +107,9 @@ def page(spec: Spec) -> str:
 def classes(spec: Spec) -> str:
     """Both implementations, each a link to its documentation."""
     names = {"relaxit_torch": spec.classes.torch, "relaxit_reference": spec.classes.reference}
+    module = "" if spec.kind == "map" else f"distributions.{spec.name}."
     return " · ".join(
-        f"[`{package}.{name}`][{package}.distributions.{spec.name}.{name}]"
-        for package, name in names.items()
+        f"[`{package}.{name}`][{package}.{module}{name}]" for package, name in names.items()
     )
 
 
@@ -121,7 +121,8 @@ def parameters(spec: Spec) -> Iterator[str]:
     )
     for group in spec.exclusive:
         yield f"Exactly one of {words([f'`{name}`' for name in group])} is given."
-    yield "Shapes are those of one event; all parameters broadcast over the batch shape."
+    broadcast = "" if spec.kind == "map" else "; all parameters broadcast over the batch shape"
+    yield f"Shapes are those of one event{broadcast}."
 
 
 def parameter_row(name: str, parameter: Parameter, spec: Spec) -> tuple[str, ...]:
@@ -141,6 +142,14 @@ def parameter_row(name: str, parameter: Parameter, spec: Spec) -> tuple[str, ...
         shape(parameter.shape),
         default,
     )
+
+
+def directions(spec: Spec) -> Iterator[str]:
+    """A section for each direction of a map between distributions."""
+    for direction in spec.directions:
+        yield f"## `{direction.function}`"
+        yield direction.meaning
+        yield display(direction.latex)
 
 
 def mathematics(spec: Spec, base: Spec | None, level: str) -> Iterator[str]:

@@ -144,6 +144,37 @@ def correlated_bernoulli(parameters: dict[str, Any], value: list[float]) -> Any:
     return mpmath.log(mpmath.quad(density, sorted(x for x in edges if x <= h)))
 
 
+def invertible_gaussian(parameters: dict[str, Any], value: list[float]) -> Any:
+    temperature, delta = mpf(parameters["temperature"]), mpf(parameters["delta"])
+    *first, last = map(mpf, value)
+    normal = zip(first, map(mpf, parameters["loc"]), map(mpf, parameters["scale"]), strict=True)
+    density = mpmath.fprod(
+        mpmath.npdf(temperature * mpmath.log(delta * c / last), loc, scale) * temperature
+        for c, loc, scale in normal
+    )
+    return mpmath.log(density / mpmath.fprod(map(mpf, value)))
+
+
+def logistic_normal_softmax(parameters: dict[str, Any], value: list[float]) -> Any:
+    K, c = len(value), list(map(mpf, value))
+    if "scale" in parameters:
+        covariance = mpmath.diag([mpf(s) ** 2 for s in parameters["scale"]])
+    elif "scale_tril" in parameters:
+        covariance = mpmath.matrix(parameters["scale_tril"])
+        covariance *= covariance.T
+    else:
+        covariance = mpmath.matrix(parameters["covariance_matrix"])
+    A = mpmath.matrix(K - 1, K)
+    for k in range(K - 1):
+        A[k, k], A[k, K - 1] = 1, -1
+    S = A * covariance * A.T
+    deviation = A * mpmath.matrix(
+        [mpmath.log(x) - mpf(m) for x, m in zip(c, parameters["loc"], strict=True)]
+    )
+    square = (deviation.T * S**-1 * deviation)[0]
+    return -square / 2 - mpmath.log(mpmath.det(2 * mpmath.pi * S)) / 2 - sum(map(mpmath.log, c))
+
+
 def plackett_luce(parameters: dict[str, Any], value: list[list[float]]) -> Any:
     left, product = dict(enumerate(_probabilities(parameters))), mpf(1)
     for row in value:

@@ -230,7 +230,7 @@ def test_a_report_says_which_checks_held_and_raises() -> None:
     assert not report
     assert len(report.checks) > len(report.differences) == 1
     assert report.differences[0].check in report.checks
-    assert str(report).startswith("BinaryConcrete: 5 of 6 checks held.")
+    assert str(report).startswith("BinaryConcrete: 6 of 7 checks held.")
     assert "import relaxit_reference" in str(report)
     with pytest.raises(AssertionError, match="Beta law"):
         report.raise_for_differences()
@@ -251,6 +251,33 @@ def test_an_exception_of_the_candidate_is_a_difference() -> None:
     (difference,) = report.differences
     assert "It raised RuntimeError: not today" in difference.message
     assert "temperature of shape" in difference.message
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda c, t, o: binary_relax(c, t, None, o) + 0j, "complex numbers"),
+        (lambda c, t, o: binary_relax(c, np.maximum(t, 0.02), None, o), "It differs at"),
+        (lambda c, t, o: binary_relax(c, t, None, o)[:, :], "without samples: it does not"),
+    ],
+)
+def test_faults_at_the_ends_of_what_may_be_given_are_found(function: Any, words: str) -> None:
+    def relax(noise, temperature, probs=None, logits=None):
+        return function(noise, temperature, logit(probs) if logits is None else logits)
+
+    report = check_distribution((relax, None), "binary_concrete")
+    assert not report.passed
+    assert words in str(report)
+
+
+@pytest.mark.parametrize("wrong", [4, 7])
+def test_a_fault_for_a_certain_number_of_categories_is_found(wrong: int) -> None:
+    def relax(noise, temperature, probs=None, logits=None):
+        return categories_relax(
+            noise, temperature * (1 + (noise.shape[-1] == wrong)), probs, logits
+        )
+
+    assert not check_distribution((relax, None), "gumbel_softmax").passed
 
 
 def test_an_exception_at_the_second_call_is_a_difference() -> None:

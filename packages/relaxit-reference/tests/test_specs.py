@@ -199,6 +199,21 @@ WRONG = {
         'parameter = "tau"\nto = "zero"',
         "laws: parameter: no parameter is called 'tau'",
     ),
+    "a law without a key that it needs": (
+        'to = "zero"\n',
+        "",
+        "laws: limit: to must be one of zero, infinity, but got None",
+    ),
+    "a law with a word that its check does not know": (
+        'expected = "discrete"',
+        'expected = "dicsrete"',
+        "laws: limit: expected must be one of discrete, uniform, but got 'dicsrete'",
+    ),
+    "a law of no parameter": (
+        'map = "shift"\nparameter = "logits"',
+        'map = "shift"',
+        "laws: invariance: missing key 'parameter'",
+    ),
     "a range that is not one": (
         "moderate = [0.7, 5.0]",
         "moderate = [0.7]",

@@ -80,7 +80,10 @@ def make(spec: Spec, parameters: Mapping[str, Any], dtype: Any, device: str, **o
         else value
         for name, value in parameters.items()
     }
-    return getattr(relaxit_torch, spec.classes.torch)(**tensors, **spec.arguments, **options)
+    found = getattr(relaxit_torch, spec.classes.torch, None)
+    if found is None:  # test_surface fails, and says so once
+        pytest.skip(f"{spec.name}.toml: relaxit_torch has no class {spec.classes.torch!r}")
+    return found(**tensors, **spec.arguments, **options)
 
 
 @pytest.fixture(autouse=True)

@@ -119,6 +119,8 @@ def results(spec: Spec, distribution) -> dict[str, Tensor]:
         hard = distribution.harden(value)
         found["harden"] = hard
         found["discrete.log_prob"] = distribution.discrete.log_prob(hard)
+    if "kl" in spec.closed_forms and not spec.kl_needs_equal:
+        found["kl"] = torch.distributions.kl_divergence(distribution, distribution)
     for form in set(spec.closed_forms) - {"kl"}:
         attribute = getattr(distribution, form)
         if form == "entropy":
@@ -143,6 +145,17 @@ def test_all_of_the_interface_stays_on_a_gpu_and_never_waits_for_it(
         for name, result in found.items():
             assert result.device.type == "cuda", f"{name} is on {result.device}"
             assert result.dtype == dtype_, f"{name} is of {result.dtype}"
+
+
+def test_tensors_stay_where_they_are_whatever_the_default_device(
+    spec: Spec, build, mild_parameters, fake_cuda
+) -> None:
+    parameters = on("cuda", mild_parameters(spec, (2, 3)))
+    with torch.device("cpu"):
+        distribution = build(spec, parameters, validate_args=False)
+        found = results(spec, distribution)
+    for name, result in found.items():
+        assert result.device.type == "cuda", f"{name} is on {result.device}"
 
 
 def test_the_discrete_distribution_samples_on_the_gpu(

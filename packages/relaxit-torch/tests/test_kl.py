@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
+from pyro.distributions import Delta
 from torch.distributions import Bernoulli, Normal, OneHotCategorical, kl_divergence
 
 import relaxit_torch as rt
@@ -74,6 +75,23 @@ def test_kl_needs_equal_parameters_where_the_specification_says_so(spec: Spec, b
             kl_divergence(build(spec, first), build(spec, other))
 
 
+@pytest.mark.parametrize("law", [rt.BinaryConcrete, rt.LogitBinaryConcrete])
+def test_kl_has_two_derivatives_where_its_formula_changes(law) -> None:
+    other = torch.zeros(7, dtype=torch.float64)
+    logits = torch.tensor([-1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0], dtype=torch.float64)
+    logits.requires_grad_()
+
+    def divergence(logits):
+        return kl_divergence(law(0.5, logits=logits), law(0.5, logits=other))
+
+    assert torch.autograd.gradcheck(divergence, logits)
+    assert torch.autograd.gradgradcheck(divergence, logits)
+    # The second derivative at equal laws is the Fisher information of a logistic location: 1/3.
+    (first,) = torch.autograd.grad(divergence(logits).sum(), logits, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), logits)
+    assert second[3].item() == pytest.approx(1 / 3)
+
+
 def test_kl_of_two_categories_is_that_of_their_log_odds() -> None:
     p = torch.tensor([[0.0, 1.5], [0.0, -7.0], [0.0, 0.1]], dtype=torch.float64)
     q = torch.tensor([[0.0, -0.5], [0.0, 30.0], [0.0, 0.1 + 1e-4]], dtype=torch.float64)
@@ -109,7 +127,7 @@ def test_impossible_categories_are_left_out_or_make_it_infinite() -> None:
     assert kl_divergence(p, wider).item() == torch.inf
 
 
-def test_hard_laws_are_compared_with_discrete_ones() -> None:
+def test_hard_laws_are_compared_with_discrete_ones_in_either_place() -> None:
     logits = torch.tensor([0.5, -1.0])
     expected = kl_divergence(Bernoulli(logits=logits), Bernoulli(0.5))
     for law in (
@@ -117,10 +135,20 @@ def test_hard_laws_are_compared_with_discrete_ones() -> None:
         rt.StraightThroughBernoulli(logits=logits),
     ):
         torch.testing.assert_close(kl_divergence(law, Bernoulli(0.5)), expected)
+        reverse = kl_divergence(Bernoulli(0.5), Bernoulli(logits=logits))
+        torch.testing.assert_close(kl_divergence(Bernoulli(0.5), law), reverse)
+        other = rt.StraightThroughBernoulli(torch.tensor(0.5))
+        torch.testing.assert_close(kl_divergence(law, other), expected)
     uniform = OneHotCategorical(torch.ones(2))
     hard = rt.GumbelSoftmax(0.5, logits=logits, hard=True)
     expected = kl_divergence(OneHotCategorical(logits=logits), uniform)
     torch.testing.assert_close(kl_divergence(hard, uniform), expected)
+
+
+def test_kl_of_a_point_is_what_pyro_says() -> None:
+    law = rt.BinaryConcrete(0.5, 0.3)
+    point = torch.tensor(0.4)
+    torch.testing.assert_close(kl_divergence(Delta(point), law), -law.log_prob(point))
 
 
 @pytest.mark.parametrize(

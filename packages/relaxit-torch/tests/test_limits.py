@@ -13,7 +13,7 @@ from relaxit_reference.domains import Independent, Interval
 from relaxit_reference.spec import Law
 from relaxit_reference.testing import strategies
 from relaxit_reference.testing.laws import check_law
-from relaxit_reference.testing.statistics import ALARM_RATE, chi_square
+from relaxit_reference.testing.statistics import ALARM_RATE, chi_square, law_against_density
 
 LAWS = [
     pytest.param(variant, law, id=f"{variant}: {law}")
@@ -35,6 +35,21 @@ def test_the_law_holds(of: Spec, law: Law, build_law) -> None:
         return gradient.cpu().numpy()
 
     check_law(law, of, lambda parameters: build_law(of, parameters), pullback)
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1e9])
+def test_the_law_of_hard_samples_does_not_depend_on_the_temperature(
+    temperature: float, spec: Spec, build_law
+) -> None:
+    if not spec.relax.support.discrete or "temperature" not in spec.parameters:
+        pytest.skip(f"samples of {spec} are not hard, or have no temperature")
+    parameters = strategies.random_parameters(
+        spec, np.random.default_rng(25), ranges={"logits": (-2.0, 2.0)}
+    )
+    parameters["temperature"] = np.asarray(temperature)
+    sample = build_law(spec, parameters, "float32").rvs(20_000, 26)
+    reference = spec.reference_class(**parameters, **spec.arguments)
+    assert law_against_density(sample, reference) > ALARM_RATE
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.7, 5.0])

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 PAGES = [
     path
-    for pattern in ("README.md", "packages/*/README.md", "specs/README.md", "docs/*.md")
+    for pattern in ("README.md", "packages/relaxit-[rt]*/README.md", "specs/*.md", "docs/*.md")
     for path in sorted(ROOT.glob(pattern))
 ]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)

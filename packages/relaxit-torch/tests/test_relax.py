@@ -31,7 +31,7 @@ def test_relax_equals_the_reference(data, spec: Spec, dtype: str, build_law) -> 
     assert np.all(spec.relax.support.contains(value)), f"torch: {value}\n{script}"
     soft, chosen = law.surrogate(noise), value == 1
     in_favour = law.harden(np.where(chosen, soft + tolerance, soft - tolerance))
-    if not np.array_equal(law.harden(soft), law.relax(noise)):
+    if "relax" in vars(type(law)):
         # Not hardened from a relaxed value: the noise itself decides, rounded like any number.
         in_favour = np.where(np.abs(noise - soft) <= tolerance, value, law.relax(noise))
     assert np.array_equal(in_favour, value), f"torch: {value}, relaxed: {soft}\n{script}"

@@ -169,6 +169,13 @@ def test_expand_keeps_values_and_copies_nothing(spec: Spec, dtype: str, build, m
         assert type(expanded) is type(small)
         assert_same(expanded, large, noise)
         assert_same(expanded.expand((5, 2, 3)), large.expand((5, 2, 3)), large.noise((5,)))
+        single = small.sample()[0]
+        assert expanded.log_prob(single).shape == (2, 3)
+        assert expanded.expand((5, 2, 3)).log_prob(single).shape == (5, 2, 3)
+        for form in {"mean", "variance", "entropy"} & set(spec.closed_forms):
+            moment = getattr(expanded, form)
+            moment = moment() if callable(moment) else moment
+            assert moment.shape[:2] == (2, 3), f"expand does not reach {form}"
         assert small.batch_shape == (3,), "expand changed the original"
         for name in names:
             assert getattr(expanded, name).data_ptr() == getattr(small, name).data_ptr(), (
@@ -406,6 +413,37 @@ def test_a_copy_is_the_same_distribution(
     for original in (distribution, distribution.expand((2, 3))):
         assert_same(duplicate(original), original, original.noise((4,)), assert_exactly_equal)
         assert repr(duplicate(original)) == repr(original)
+
+
+@pytest.mark.parametrize("dtype_", DTYPES)
+def test_a_deep_copy_of_a_learnable_distribution_has_parameters_of_its_own(
+    spec: Spec, dtype_: str, build, leaves, mild_parameters
+) -> None:
+    for names in spec.parameterisations():
+        few = leaves(mild_parameters(spec, names=names), dtype_)
+        for original in (build(spec, few), build(spec, few).expand((2, 3))):
+            duplicate = copy.deepcopy(original)
+            assert_same(duplicate, original, original.noise(), assert_exactly_equal)
+            for name in names:
+                theirs, ours = getattr(original, name), getattr(duplicate, name)
+                assert ours.data_ptr() != theirs.data_ptr(), f"{name} is shared"
+                assert ours.requires_grad
+
+
+@pytest.mark.parametrize("dtype_", DTYPES)
+def test_what_an_optimiser_changes_the_distribution_follows(
+    spec: Spec, dtype_: str, build, leaves, mild_parameters
+) -> None:
+    names = spec.parameterisations()[-1]
+    given = leaves(mild_parameters(spec, (3,), names=names), dtype_)
+    distribution = build(spec, given)
+    noise = distribution.noise((20,))
+    distribution.relax(noise)
+    with torch.no_grad():
+        for name, value in mild_parameters(spec, (3,), names=names, seed=1).items():
+            given[name].copy_(torch.as_tensor(value))
+    anew = build(spec, {name: value.detach() for name, value in given.items()})
+    assert_same(distribution, anew, noise, assert_exactly_equal)
 
 
 def _saved_and_loaded(distribution):

@@ -149,6 +149,34 @@ def test_the_gradients_of_the_normal_functions_are_those_of_the_law(dtype: torch
     np.testing.assert_allclose(found.double(), np.reciprocal(slope), rtol=rtol)
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_log_gamma_entropy_is_precise_for_every_size(dtype: torch.dtype) -> None:
+    a = torch.tensor(np.logspace(-4, 9, 300), dtype=dtype)
+    with mpmath.workdps(40):
+        expected = [
+            float(mpmath.loggamma(v) - v * mpmath.digamma(v) + v)
+            for v in map(mpmath.mpf, a.tolist())
+        ]
+    # Between 1 and 10 terms of size up to 25 cancel.
+    tolerance = 50 * torch.finfo(dtype).eps
+    np.testing.assert_allclose(
+        special.log_gamma_entropy(a).double(), expected, rtol=tolerance, atol=tolerance
+    )
+
+
+def test_log_gamma_entropy_has_two_derivatives_on_both_sides_of_its_series() -> None:
+    a = torch.tensor([0.01, 0.5, 3.0, 9.9, 10.1, 50.0], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(special.log_gamma_entropy, a)
+    assert torch.autograd.gradgradcheck(special.log_gamma_entropy, a)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_the_complement_of_a_share_is_the_sum_of_the_others(dtype: torch.dtype) -> None:
+    shares = torch.tensor([[1.0, 1e-20, 3e-20], [0.5, 0.25, 0.25], [1e-9, 1.0, 1e-30]], dtype=dtype)
+    expected = torch.tensor([[4e-20, 1.0, 1.0], [0.5, 0.75, 0.75], [1.0, 1e-9, 1.0]], dtype=dtype)
+    torch.testing.assert_close(special.complement_of_shares(shares), expected, atol=0, rtol=1e-6)
+
+
 # Forward mode loads torch/_decomp/decompositions_for_jvp.py, which scripts its functions.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:FutureWarning")
@@ -156,8 +184,8 @@ def test_the_gradients_of_the_normal_functions_are_those_of_the_law(dtype: torch
     "function", [special.log_ndtr, special.logit_ndtr, special.ndtri_exp, special.ndtri_expit]
 )
 def test_the_normal_functions_have_two_derivatives_in_every_mode(function) -> None:
-    points = [-30.0, -5.5, -3.0, -1.5, -0.9, -0.4]
-    points += [] if function is special.ndtri_exp else [0.0, 0.3, 0.8, 1.2, 2.5, 6.0]
+    points = [-30.0, -5.5, -5.0, -3.0, -2.0, -1.5, -1.0, -0.9, -0.4]  # the bounds of branches too
+    points += [] if function is special.ndtri_exp else [0.0, 0.3, 0.8, 1.0, 1.2, 2.0, 2.5, 6.0]
     x = torch.tensor(points, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(function, x, check_forward_ad=True, check_batched_grad=True)
     assert torch.autograd.gradgradcheck(function, x)

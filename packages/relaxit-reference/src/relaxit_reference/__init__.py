@@ -1,5 +1,6 @@
 """The NumPy and SciPy ground truth for relaxed discrete distributions, and their specifications."""
 
+from . import laplace_bridge as laplace_bridge
 from .distribution import ReferenceDistribution as ReferenceDistribution
 from .distributions.binary_concrete import BinaryConcrete as BinaryConcrete
 from .distributions.correlated_bernoulli import CorrelatedBernoulli as CorrelatedBernoulli
@@ -13,6 +14,8 @@ from .distributions.gaussian_relaxed_bernoulli import (
 from .distributions.gumbel_softmax import GumbelSoftmax as GumbelSoftmax
 from .distributions.gumbel_softmax_top_k import GumbelSoftmaxTopK as GumbelSoftmaxTopK
 from .distributions.hard_concrete import HardConcrete as HardConcrete
+from .distributions.invertible_gaussian import InvertibleGaussian as InvertibleGaussian
+from .distributions.logistic_normal_softmax import LogisticNormalSoftmax as LogisticNormalSoftmax
 from .distributions.logit_binary_concrete import LogitBinaryConcrete as LogitBinaryConcrete
 from .distributions.plackett_luce import PlackettLuce as PlackettLuce
 from .distributions.stochastic_times_smooth import StochasticTimesSmooth as StochasticTimesSmooth

@@ -6,21 +6,22 @@ Written for reading, in float64: no speed, no numerical trick that the torch sid
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 from scipy.special import expit, logit, softmax
 from scipy.stats import norm
 
-from relaxit_reference.domains import Array, Chart, Numeric
+from relaxit_reference.domains import Array, Chart, Numeric, OneHot
 from relaxit_reference.spec import Spec, load_spec
 
 Size = int | tuple[int, ...] | None
 RandomState = int | np.random.Generator | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ReferenceDistribution:
     """Checks its parameters against its specification and holds them as float64 arrays.
 
@@ -40,18 +41,23 @@ class ReferenceDistribution:
                 raise ValueError(
                     f"exactly one of {', '.join(group)} must be given, but got {found}"
                 )
+        exclusive = {name for group in self.spec.exclusive for name in group}
         for name, parameter in self.spec.parameters.items():
-            if getattr(self, name) is None:
+            if getattr(self, name) is None and name in exclusive:
                 continue
-            value = np.asarray(getattr(self, name), dtype=np.float64)
+            value = np.array(getattr(self, name), dtype=np.float64)
             dimensions = parameter.domain.event_dim
             if value.ndim < dimensions:
                 raise ValueError(
                     f"{name} must have at least {dimensions} dimension(s), "
                     f"but got shape {value.shape}"
                 )
-            if not np.all(parameter.domain.contains(value)):
-                raise ValueError(f"{name} must be {parameter.domain.describe()}, but got {value}")
+            valid = parameter.domain.contains(value)
+            if not np.all(valid):
+                index = tuple(int(i) for i in np.argwhere(~valid)[0])
+                place = f" at index {index}" if index else ""
+                words = parameter.domain.describe()
+                raise ValueError(f"{name} must be {words}, but got {value[index].tolist()}{place}")
             if name not in self.spec.counts:
                 object.__setattr__(self, name, value)
         events = {
@@ -61,7 +67,13 @@ class ReferenceDistribution:
         if len({size for shape in events.values() for size in shape}) > 1:
             found = ", ".join(f"{name} {shape}" for name, shape in events.items() if shape)
             raise ValueError(f"events of parameters must have one size, but got {found}")
-        _ = self.batch_shape
+        try:
+            _ = self.batch_shape
+        except ValueError:
+            shapes = {name: value.shape for name, value in self._given().items()}
+            found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            message = f"batch shapes of parameters must broadcast, but got {found}"
+            raise ValueError(message) from None
 
     @property
     def spec(self) -> Spec:
@@ -125,8 +137,12 @@ class ReferenceDistribution:
 
     def relax(self, noise: Numeric) -> Array:
         """The value of `noise`."""
-        soft = self.surrogate(noise)
-        return self.harden(soft) if getattr(self, "hard", False) else soft
+        if not getattr(self, "hard", False):
+            return self.surrogate(noise)
+        # The temperature moves no maximum: at 1, none is rounded to a tie.
+        law: Any = self
+        warm = replace(law, temperature=1.0) if "temperature" in self.spec.parameters else law
+        return self.harden(warm.surrogate(noise))
 
     def surrogate(self, noise: Numeric) -> Array:
         """The function whose derivative the backward pass is; `relax` itself unless `hard`.
@@ -190,6 +206,11 @@ class ReferenceDistribution:
         """The entropy in nats, where it is closed form."""
         raise NotImplementedError
 
+    def over_batch(self, moment: Numeric, event_dim: int = 0) -> Array:
+        """A moment that only some parameters determine, for each element of the batch."""
+        event = np.shape(moment)[np.ndim(moment) - event_dim :]
+        return np.broadcast_to(moment, (*self.batch_shape, *event)).copy()
+
     def _given(self) -> dict[str, Array]:
         names = [f.name for f in fields(self) if f.name in self.spec.parameters]
         names = [name for name in names if name not in self.spec.counts]
@@ -213,7 +234,8 @@ class BernoulliParameters:
         return np.asarray(logit(self.probs) if self.logits is None else self.logits)
 
     def discrete_pmf(self, x: Numeric) -> Array:
-        return np.where(np.asarray(x) == 1, self.pi, expit(-self.log_odds))
+        zero_or_one = np.where(np.asarray(x) == 1, self.pi, expit(-self.log_odds))
+        return np.where(np.isin(x, (0, 1)), zero_or_one, 0.0)
 
 
 class CategoricalParameters:
@@ -237,7 +259,7 @@ class CategoricalParameters:
         return np.asarray(np.eye(np.shape(x)[-1])[np.argmax(x, axis=-1)])
 
     def discrete_pmf(self, x: Numeric) -> Array:
-        return np.asarray(np.sum(self.pi * x, axis=-1))
+        return np.where(OneHot().contains(x), np.sum(self.pi * x, axis=-1), 0.0)
 
 
 class CorrelatedParameters:

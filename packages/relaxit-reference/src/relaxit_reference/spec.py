@@ -147,6 +147,16 @@ class Direction:
 _NOT_OF_A_MAP = typing.cast("Any", None)
 """Maps between distributions have no noise; all others must, so that nobody need ask."""
 
+LAWS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "limit": {"to": ("zero", "infinity"), "expected": ("discrete", "uniform")},
+    "symmetry": {"map": ("complement", "reflection", "negation", "permutation")},
+    "invariance": {"map": ("shift",)},
+    "gradient_bias": {
+        "expected": ("vanishes", "remains", "vanishes_in_the_first_row", "remains_in_every_row")
+    },
+}
+"""The keys that each kind of law needs, with the values that its check knows."""
+
 CLOSED_FORMS = ("cdf", "icdf", "mean", "variance", "mode", "entropy", "kl")
 
 
@@ -411,6 +421,16 @@ def _check(spec: Spec, path: Path) -> None:
     for name in spec.counts:
         require(name in spec.arguments, f"arguments: there must be a number for {name!r}")
     for each in spec.with_variants():
+        for law in each.laws:
+            for key, values in LAWS[law.kind].items():
+                found_value = getattr(law, key)
+                require(
+                    found_value in values,
+                    f"laws: {law.kind}: {key} must be one of {', '.join(values)}, "
+                    f"but got {found_value!r}",
+                )
+            if law.kind != "gradient_bias":
+                require(law.parameter is not None, f"laws: {law.kind}: missing key 'parameter'")
         for form in each.closed_forms:
             require(form in CLOSED_FORMS, f"closed_forms: unknown closed form {form!r}")
         mentioned = {

@@ -13,7 +13,7 @@ class LogOfSoftmax:
     """The logarithm of what the softmax has rounded to 0, with a small number against -inf."""
 
     pretends = "ExpGumbelSoftmax"
-    named = "often returns -46.1: its result is clamped"
+    named = "often returns -46.1", "its result is clamped"
 
     @staticmethod
     def relax(noise, temperature, probs=None, logits=None):

@@ -4,6 +4,7 @@ Each class is noise and a differentiable map, with an exact density, checked aga
 reference. See `RelaxedDistribution` for what all of them can do.
 """
 
+from . import laplace_bridge as laplace_bridge
 from .distributions.binary_concrete import BinaryConcrete as BinaryConcrete
 from .distributions.correlated_bernoulli import CorrelatedBernoulli as CorrelatedBernoulli
 from .distributions.correlated_relaxed_bernoulli import (
@@ -16,6 +17,8 @@ from .distributions.gaussian_relaxed_bernoulli import (
 from .distributions.gumbel_softmax import GumbelSoftmax as GumbelSoftmax
 from .distributions.gumbel_softmax_top_k import GumbelSoftmaxTopK as GumbelSoftmaxTopK
 from .distributions.hard_concrete import HardConcrete as HardConcrete
+from .distributions.invertible_gaussian import InvertibleGaussian as InvertibleGaussian
+from .distributions.logistic_normal_softmax import LogisticNormalSoftmax as LogisticNormalSoftmax
 from .distributions.logit_binary_concrete import LogitBinaryConcrete as LogitBinaryConcrete
 from .distributions.plackett_luce import PlackettLuce as PlackettLuce
 from .distributions.stochastic_times_smooth import StochasticTimesSmooth as StochasticTimesSmooth

@@ -25,7 +25,6 @@ class Region(constraints.Constraint):
     """A constraint in words, with the torch constraint whose transform reaches the same region."""
 
     words: str
-    like: Any
 
     def __repr__(self) -> str:
         return self.words
@@ -209,12 +208,15 @@ class _LogSoftmax(Transform):
 class Independent(Region):
     """Vectors whose entries lie in another region, or arrays whose rows do."""
 
+    like: Any = constraints.dependent  # that of each entry
+
     def __init__(self, of: Region) -> None:
         self.of = of
         self.words = f"{of.words} in every {'row' if of.event_dim else 'entry'}"
         self.event_dim = of.event_dim + 1
         self.is_discrete = of.is_discrete
-        self.like = None if of.is_discrete else constraints.independent(of.like, 1)
+        if hasattr(of, "like"):
+            self.like = constraints.independent(of.like, 1)
 
     def check(self, value: Tensor) -> Tensor:
         return self.of.check(value).all(-1)
@@ -336,7 +338,9 @@ unit_cube = Independent(unit_interval)
 simplex_rows = Independent(simplex)
 
 for _registry in (transform_to, biject_to):
-    for _region in (*Region.__subclasses__(), *_Matrix.__subclasses__()):
+    for _region in (Independent, *Region.__subclasses__(), *_Matrix.__subclasses__()):
+        if not hasattr(_region, "like"):
+            continue
         _registry.register(_region, lambda region, registry=_registry: registry(region.like))
     _registry.register(_LogSimplex, lambda region: _LogSoftmax())
 transform_to.register(

@@ -7,13 +7,15 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
+from pyro.distributions import Delta
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence, register_kl
 
 from relaxit_torch import matrices
+from relaxit_torch.families import BernoulliFamily, CategoricalFamily
 from relaxit_torch.parameters import Parameter
 from relaxit_torch.relaxed_distribution import RelaxedDistribution
 
@@ -21,9 +23,49 @@ from relaxit_torch.relaxed_distribution import RelaxedDistribution
 @register_kl(RelaxedDistribution, RelaxedDistribution)
 @register_kl(RelaxedDistribution, Distribution)
 @register_kl(Distribution, RelaxedDistribution)
-def no_exact_form(p: Distribution, q: Distribution) -> NoReturn:
-    """For all pairs without a closed form: an error that says what to do instead."""
-    raise NotImplementedError(
+def of_discrete_laws(p: Distribution, q: Distribution) -> Tensor:
+    """For all pairs that have no closed form of their own: that of the discrete laws where both
+    are discrete, or an error that says what to do instead.
+    """
+    ours = [law for law in (p, q) if isinstance(law, RelaxedDistribution)]
+    if not all(law.hard for law in ours):
+        raise no_exact_form(p, q)
+    dtype = functools.reduce(torch.promote_types, (law.dtype for law in ours))
+    for family, formula in ((BernoulliFamily, of_bernoulli), (CategoricalFamily, of_categories)):
+        if isinstance(p, family) and isinstance(q, family):
+            return formula(p._working.logits, q._working.logits).to(dtype)
+    laws = (law._working.discrete if law in ours else law for law in (p, q))
+    divergence: Tensor = kl_divergence(*laws)
+    return divergence.to(dtype)
+
+
+def of_bernoulli(p_logits: Tensor, q_logits: Tensor) -> Tensor:
+    """KL of two Bernoulli laws, from their log-odds. That of torch synchronises a GPU."""
+    softplus = torch.nn.functional.softplus
+    mean = torch.sigmoid(p_logits)
+    return mean * (p_logits - q_logits) - softplus(p_logits) + softplus(q_logits)
+
+
+def of_categories(p_logits: Tensor, q_logits: Tensor) -> Tensor:
+    """KL of two categorical laws, `(*batch)`; infinite where q cannot choose what p can."""
+    p, q = torch.log_softmax(p_logits, -1), torch.log_softmax(q_logits, -1)
+    possible, contradicted = p > -torch.inf, (p > -torch.inf) & (q == -torch.inf)
+    ratio = torch.where(possible & ~contradicted, p, 0) - torch.where(
+        possible & ~contradicted, q, 0
+    )
+    divergence = (p.exp() * ratio).sum(-1)
+    return torch.where(contradicted.any(-1), torch.inf, divergence)
+
+
+@register_kl(Delta, RelaxedDistribution)
+def _of_a_point(p: Delta, q: RelaxedDistribution) -> Tensor:
+    """As Pyro has it for every distribution, which would be ambiguous here."""
+    return -q.log_prob(p.v)
+
+
+def no_exact_form(p: Distribution, q: Distribution) -> NotImplementedError:
+    """The error that says what to use in place of a closed form."""
+    return NotImplementedError(
         f"KL({type(p).__name__} || {type(q).__name__}) has no exact form here; estimate it as the "
         "mean of log p - log q over samples of p (rsample_and_log_prob scores them), or take that "
         "of the discrete laws: kl_divergence(p.discrete, q.discrete)"
@@ -50,21 +92,12 @@ def exact(p_class: type, q_class: type) -> Callable[[Divergence], Divergence]:
     return register
 
 
-def of_hard_laws(p: RelaxedDistribution, q: Distribution) -> Tensor:
-    """The divergence of discrete laws, where both sides have one."""
-    if not p.hard or not getattr(q, "hard", True):
-        no_exact_form(p, q)
-    other = q.discrete if isinstance(q, RelaxedDistribution) else q
-    divergence: Tensor = kl_divergence(p.discrete, other)
-    return divergence
-
-
 def require_equal(name: str, first: Parameter, second: Parameter) -> None:
     """NotImplementedError unless two parameters are equal. Tensors synchronise: it is their values
     on which the exactness of a divergence depends.
     """
-    same = torch.as_tensor(first == second).all()
-    if not bool(same):
+    same: Any = first == second
+    if not bool(same.all() if isinstance(same, Tensor) else same):
         raise NotImplementedError(
             f"this KL is exact for equal {name} only; estimate it as the mean of log p - log q "
             "over samples of p (rsample_and_log_prob scores them)"
@@ -73,9 +106,10 @@ def require_equal(name: str, first: Parameter, second: Parameter) -> None:
 
 def of_logistic(difference: Tensor) -> Tensor:
     """KL of two logistic laws of one scale: `d coth(d / 2) - 2`, `d` the difference of log-odds."""
+    # Each branch sees only arguments of its own: the derivative of a bound would be lost.
     a = difference.abs()
+    near = torch.where(a < 0.5, difference, 0).square()
     # Bernoulli numbers: 2 B_2n / (2n)!, up to the term that is below an ulp at a = 1/2.
-    near = a.clamp(max=0.5).square()
     coefficients = (
         1 / 6,
         -1 / 360,
@@ -87,9 +121,15 @@ def of_logistic(difference: Tensor) -> Tensor:
     series = torch.zeros_like(near)
     for coefficient in reversed(coefficients):
         series = (series + coefficient) * near
-    far = a.clamp(min=0.5)
+    far = torch.where(a < 0.5, 1, a)
     decay = torch.exp(-far)
     return torch.where(a < 0.5, series, far * (1 + decay) / (1 - decay) - 2)
+
+
+def of_normal(p_loc: Tensor, p_scale: Tensor, q_loc: Tensor, q_scale: Tensor) -> Tensor:
+    """KL of two normal laws, elementwise."""
+    ratio, shift = p_scale / q_scale, (p_loc - q_loc) / q_scale
+    return 0.5 * (ratio.square() - 1 + shift.square()) - ratio.log()
 
 
 def of_centred_normal(p_factor: Tensor, q_factor: Tensor) -> Tensor:

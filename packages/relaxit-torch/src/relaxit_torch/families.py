@@ -65,7 +65,35 @@ class CorrelatedFamily(BernoulliFamily):
         return self._cholesky_of("correlation_matrix", "correlation_cholesky")
 
 
-class CategoricalFamily(RelaxedDistribution):
+class OneHotFamily(RelaxedDistribution):
+    """Relaxations of one-hot categories, hardened by argmax.
+
+    A subclass gives the logarithms of the probabilities of the categories.
+    """
+
+    @property
+    def _logits_of_discrete(self) -> Tensor:
+        """The log-probabilities of the categories, up to a constant, `(*batch, K)`."""
+        raise NotImplementedError
+
+    @property
+    def discrete(self) -> Distribution:
+        # OneHotCategorical(validate_args=False) would validate its inner Categorical all the same,
+        # which synchronises a GPU.
+        categorical = Categorical(logits=self._logits_of_discrete, validate_args=False)
+        one_hot: OneHotCategorical = OneHotCategorical.__new__(OneHotCategorical)
+        one_hot._categorical = categorical
+        Distribution.__init__(
+            one_hot, self.batch_shape, self.event_shape, validate_args=self._validate_args
+        )
+        return one_hot
+
+    def harden(self, value: Tensor) -> Tensor:
+        choice = value.argmax(-1, keepdim=True)
+        return torch.zeros_like(value).scatter(-1, choice, 1.0)
+
+
+class CategoricalFamily(OneHotFamily):
     """Relaxations of one-hot categories, given by `probs` or `logits` of shape `(*batch, K)`."""
 
     arg_constraints: ClassVar[dict[str, Any]] = {
@@ -91,16 +119,8 @@ class CategoricalFamily(RelaxedDistribution):
         return self.logits > -torch.inf
 
     @property
-    def discrete(self) -> Distribution:
-        # OneHotCategorical(validate_args=False) would validate its inner Categorical all the same,
-        # which synchronises a GPU.
-        categorical = Categorical(logits=self.logits, validate_args=False)
-        one_hot: OneHotCategorical = OneHotCategorical.__new__(OneHotCategorical)
-        one_hot._categorical = categorical
-        Distribution.__init__(
-            one_hot, self.batch_shape, self.event_shape, validate_args=self._validate_args
-        )
-        return one_hot
+    def _logits_of_discrete(self) -> Tensor:
+        return self.logits
 
     def _log_mass(self, value: Tensor) -> Tensor:
         # OneHotCategorical takes an argmax instead, which ends the gradient.
@@ -108,10 +128,6 @@ class CategoricalFamily(RelaxedDistribution):
         mass = (value * torch.where(self.possible, log_probs, 0)).sum(-1)
         contradicted = (~self.possible & (value > 0)).any(-1)
         return torch.where(contradicted, -torch.inf, mass)
-
-    def harden(self, value: Tensor) -> Tensor:
-        choice = value.argmax(-1, keepdim=True)
-        return torch.zeros_like(value).scatter(-1, choice, 1.0)
 
 
 class RowsFamily(CategoricalFamily):

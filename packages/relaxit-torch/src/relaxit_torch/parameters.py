@@ -152,6 +152,10 @@ def check(name: str, value: Parameter, region: Region) -> None:
 
 def _as_tensor(name: str, value: Any) -> Tensor:
     try:
-        return torch.as_tensor(value)
+        # `as_tensor` would move a tensor to the default device.
+        tensor = value if isinstance(value, Tensor) else torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"{name} must be a number or a tensor, but got {value!r}") from error
+    if tensor.is_complex():
+        raise TypeError(f"{name} must be real, but got the dtype {tensor.dtype}")
+    return tensor

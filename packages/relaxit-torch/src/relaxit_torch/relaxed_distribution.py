@@ -33,6 +33,27 @@ def in_float32(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return raised
 
 
+class _FromFloat16(torch.autograd.Function):
+    """float16 to float32. A gradient beyond the range of float16 becomes its greatest number: the
+    infinity that it would be rounded to is NaN as soon as a saturated softmax multiplies it by 0.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(value: Tensor) -> Tensor:
+        return value.float()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        greatest = torch.finfo(torch.float16).max
+        return gradients[0].clamp(-greatest, greatest).half()
+
+
 class RelaxedDistribution(TorchDistribution):
     """A random variable written as `relax(noise)`: parameter-free noise and a differentiable map.
 
@@ -42,7 +63,10 @@ class RelaxedDistribution(TorchDistribution):
     shape and never the event dimensions.
 
     All parameters come to one dtype and device, those of the samples. float16 and bfloat16
-    parameters are raised to float32 for the arithmetic, the result is rounded once.
+    parameters are raised to float32 for the arithmetic, the result is rounded once. Such a rounded
+    value may be a tie that `harden` decides always in the same way: `hard=True` and the log-space
+    classes have no such bias. The gradient of `log_prob` with respect to a value is 0 within 1/128
+    of 0 and 1 in float16, which could not hold it.
 
     With `hard=True` (where a class offers it) samples are exactly those of the discrete law, their
     gradient is that of the relaxed sample, and `log_prob`, `support` and moments are those of
@@ -90,10 +114,12 @@ class RelaxedDistribution(TorchDistribution):
         for name, value in given.items() if validate else ():
             region: Any = self.arg_constraints[name]
             _parameters.check(name, value, region)
-        self._set_parameters(_parameters.expand(given, self.arg_constraints, batch_shape))
+        self._set_parameters(given, batch_shape)
+        self._made_in_trace = torch.compiler.is_compiling()
+        # What the edge of the support means: `dtype` of the copy that works in float32 differs.
+        self.storage_dtype = self.dtype
         Distribution.__init__(self, batch_shape, self._infer_event_shape(), validate_args=False)
         self._validate_args = validate
-        self._raise_low_precision()
 
     # -- what a subclass implements -------------------------------------------------------------
 
@@ -206,6 +232,8 @@ class RelaxedDistribution(TorchDistribution):
             support: Any = self.support
             _parameters.check("value", value, support)
         working = self._working
+        if value.dtype == torch.float16:
+            value = _FromFloat16.apply(value)
         log_prob = working._log_mass if self.hard else working._log_prob
         return log_prob(value.to(working.dtype)).to(self.dtype)
 
@@ -263,8 +291,17 @@ class RelaxedDistribution(TorchDistribution):
         """The same distribution with parameters expanded (not copied) to `batch_shape`."""
         new = copy.copy(self) if _instance is None else _instance
         new._batch_shape = torch.Size(batch_shape)
-        new._set_parameters(_parameters.expand(self._given, self.arg_constraints, new._batch_shape))
-        new._raise_low_precision()
+        new._set_parameters(self._unexpanded, new._batch_shape)
+        return new
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RelaxedDistribution:
+        """Copies parameters before they are expanded: views of leaves cannot be copied."""
+        new = copy.copy(self)
+        memo[id(self)] = new
+        for name, value in vars(self).items():
+            if name not in (*self._given, "_raised"):
+                setattr(new, name, copy.deepcopy(value, memo))
+        new._set_parameters(new._unexpanded, new._batch_shape)
         return new
 
     def __repr__(self) -> str:
@@ -296,24 +333,38 @@ class RelaxedDistribution(TorchDistribution):
     def _noise_event_shape(self) -> torch.Size:
         return self.event_shape
 
-    def _set_parameters(self, parameters: Mapping[str, _parameters.Parameter]) -> None:
-        for name, value in parameters.items():
+    def _set_parameters(
+        self, parameters: Mapping[str, _parameters.Parameter], batch_shape: torch.Size
+    ) -> None:
+        self._unexpanded = dict(parameters)
+        self._raised: tuple[list[int], RelaxedDistribution] | None = None
+        expanded = _parameters.expand(parameters, self.arg_constraints, batch_shape)
+        for name, value in expanded.items():
             setattr(self, name, value)
-        # What the edge of the support means: `dtype` of the copy that works in float32 differs.
-        self.storage_dtype = self.dtype
-
-    def _raise_low_precision(self) -> None:
-        """Makes the copy that works in float32, once all that it copies is there."""
-        self._in_float32: RelaxedDistribution | None = None
-        if self.dtype in _LOW_PRECISION:
-            raised = copy.copy(self)
-            for name, value in self._given.items():
-                setattr(raised, name, value.float() if isinstance(value, Tensor) else value)
-            self._in_float32 = raised
 
     @property
     def _working(self) -> RelaxedDistribution:
-        return self if self._in_float32 is None else self._in_float32
+        """Itself, or a copy in float32, made anew when an optimiser has changed a parameter.
+
+        One copy for all uses, so that gradients are added up in float32 before they are rounded.
+        """
+        if self.dtype not in _LOW_PRECISION:
+            return self
+        tensors = [value for value in self._unexpanded.values() if isinstance(value, Tensor)]
+        if torch.compiler.is_compiling() or any(t.is_inference() for t in tensors):
+            known, versions = self._made_in_trace, []  # they have no version that could change
+        else:
+            known, versions = True, [tensor._version for tensor in tensors]
+        if known and self._raised is not None and self._raised[0] == versions:
+            return self._raised[1]
+        raised = copy.copy(self)
+        raised._set_parameters(
+            {n: v.float() if isinstance(v, Tensor) else v for n, v in self._unexpanded.items()},
+            self._batch_shape,
+        )
+        if known:
+            self._raised = versions, raised
+        return raised
 
     def _per_event(self, parameter: _parameters.Parameter) -> _parameters.Parameter:
         """A parameter of the batch shape, with dimensions of size 1 for those of an event."""

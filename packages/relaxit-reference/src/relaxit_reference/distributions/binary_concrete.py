@@ -10,7 +10,7 @@ from relaxit_reference.distribution import BernoulliParameters, ReferenceDistrib
 from relaxit_reference.domains import Array, Numeric, nearest_interior
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BinaryConcrete(BernoulliParameters, ReferenceDistribution):
     """A Bernoulli variable relaxed to (0, 1).
 
@@ -54,23 +54,27 @@ class BinaryConcrete(BernoulliParameters, ReferenceDistribution):
         return np.asarray(log_noise - log_derivative)
 
     def cdf(self, x: Numeric) -> Array:
-        return np.asarray(expit(self.temperature * logit(x) - self.log_odds))
+        if self.hard:
+            raise NotImplementedError
+        return np.asarray(expit(self.temperature * logit(np.clip(x, 0, 1)) - self.log_odds))
 
     def ppf(self, q: Numeric) -> Array:
+        if self.hard:
+            raise NotImplementedError
         return np.asarray(expit((self.log_odds + logit(q)) / self.temperature))
 
     def mean(self) -> Array:
         if not self.hard:
             raise NotImplementedError
-        return self.pi
+        return self.over_batch(self.pi)
 
     def var(self) -> Array:
         if not self.hard:
             raise NotImplementedError
-        return np.asarray(expit(self.log_odds) * expit(-self.log_odds))
+        return self.over_batch(expit(self.log_odds) * expit(-self.log_odds))
 
     def entropy(self) -> Array:
         if not self.hard:
             raise NotImplementedError
         one, zero = self.log_odds, -self.log_odds
-        return np.asarray(-expit(one) * log_expit(one) - expit(zero) * log_expit(zero))
+        return self.over_batch(-expit(one) * log_expit(one) - expit(zero) * log_expit(zero))

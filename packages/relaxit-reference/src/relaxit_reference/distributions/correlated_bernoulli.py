@@ -12,7 +12,7 @@ from relaxit_reference.distribution import CorrelatedParameters, ReferenceDistri
 from relaxit_reference.domains import Array, Numeric
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CorrelatedBernoulli(CorrelatedParameters, ReferenceDistribution):
     """Bernoulli variables that are coupled by a normal copula.
 
@@ -75,10 +75,10 @@ class CorrelatedBernoulli(CorrelatedParameters, ReferenceDistribution):
 def log_quadrant(h: Array, k: Array, r: Array) -> Array:
     """`log P(X <= h, Y <= k)` of standard normal variables with correlation `r`.
 
-    `P(Y <= k | X = x) = Phi((k - r x) / sqrt(1 - r^2))` is integrated over `x <= h`, in panels that
-    are narrow next to `h` and around the step of that probability, at `x = k / r`.
+    `P(Y <= k | X = x) = Phi((k - r x) / sqrt(1 - r^2))` is integrated over `x <= h`, the smaller
+    bound, in panels that are narrow next to it and around the step of that probability, at `k / r`.
     """
-    h, k, r = h[..., None], k[..., None], r[..., None]
+    h, k, r = np.minimum(h, k)[..., None], np.maximum(h, k)[..., None], r[..., None]
     width = np.sqrt(1 - r**2)
     doubling = np.concatenate([[0.0], 2.0 ** np.arange(-16, 6)])
     step = np.where(np.abs(r) > 1e-3, k / np.where(np.abs(r) > 1e-3, r, 1.0), h)

@@ -12,7 +12,7 @@ from relaxit_reference.distributions.correlated_bernoulli import CorrelatedBerno
 from relaxit_reference.domains import Array, Numeric, nearest_interior
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CorrelatedRelaxedBernoulli(CorrelatedParameters, ReferenceDistribution):
     """Binary Concrete variables, coupled by a normal copula.
 

@@ -10,7 +10,7 @@ from relaxit_reference.distribution import CategoricalParameters, ReferenceDistr
 from relaxit_reference.domains import Array, LogSimplex, Numeric
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ExpGumbelSoftmax(CategoricalParameters, ReferenceDistribution):
     """The logarithm of a Gumbel-Softmax variable.
 

@@ -11,7 +11,7 @@ from relaxit_reference.distribution import ReferenceDistribution
 from relaxit_reference.domains import Array, Numeric
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GaussianRelaxedBernoulli(ReferenceDistribution):
     """A normal variable clipped to [0, 1].
 

@@ -10,7 +10,7 @@ from relaxit_reference.distribution import CategoricalParameters, ReferenceDistr
 from relaxit_reference.domains import Array, Numeric, OneHot, Simplex, nearest_interior
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GumbelSoftmax(CategoricalParameters, ReferenceDistribution):
     """A one-hot category relaxed to the interior of the simplex.
 
@@ -66,14 +66,14 @@ class GumbelSoftmax(CategoricalParameters, ReferenceDistribution):
     def mean(self) -> Array:
         if not self.hard:
             raise NotImplementedError
-        return self.pi
+        return self.over_batch(self.pi, event_dim=1)
 
     def var(self) -> Array:
         if not self.hard:
             raise NotImplementedError
-        return self.pi * (1 - self.pi)
+        return self.over_batch(self.pi * (1 - self.pi), event_dim=1)
 
     def entropy(self) -> Array:
         if not self.hard:
             raise NotImplementedError
-        return np.asarray(entr(self.pi).sum(-1))
+        return self.over_batch(np.sum(entr(self.pi), axis=-1))

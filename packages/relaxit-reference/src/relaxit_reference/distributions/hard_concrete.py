@@ -10,7 +10,7 @@ from relaxit_reference.distribution import BernoulliParameters, ReferenceDistrib
 from relaxit_reference.domains import Array, Numeric
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HardConcrete(BernoulliParameters, ReferenceDistribution):
     """A Binary Concrete variable stretched to (low, high) and clipped to [0, 1].
 

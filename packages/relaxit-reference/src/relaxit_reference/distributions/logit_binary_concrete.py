@@ -10,7 +10,7 @@ from relaxit_reference.distribution import BernoulliParameters, ReferenceDistrib
 from relaxit_reference.domains import Array, Numeric
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LogitBinaryConcrete(BernoulliParameters, ReferenceDistribution):
     """The logit of a Binary Concrete variable: logistic with scale 1 / temperature.
 
@@ -32,7 +32,7 @@ class LogitBinaryConcrete(BernoulliParameters, ReferenceDistribution):
 
     def logpdf(self, x: Numeric, dtype: DTypeLike = np.float64) -> Array:
         t = self.log_odds - self.temperature * np.asarray(x, dtype=np.float64)
-        return np.asarray(np.log(self.temperature) + t - 2 * np.logaddexp(0, t))
+        return np.asarray(np.log(self.temperature) + log_expit(t) + log_expit(-t))
 
     def logpdf_from_noise(self, noise: Numeric) -> Array:
         log_noise = log_expit(noise) + log_expit(np.negative(noise))
@@ -51,7 +51,7 @@ class LogitBinaryConcrete(BernoulliParameters, ReferenceDistribution):
         return self.mean()
 
     def var(self) -> Array:
-        return np.asarray(np.pi**2 / 3 / np.square(self.temperature) + np.zeros(self.batch_shape))
+        return self.over_batch(np.pi**2 / 3 / np.square(self.temperature))
 
     def entropy(self) -> Array:
-        return np.asarray(2 - np.log(self.temperature) + np.zeros(self.batch_shape))
+        return self.over_batch(2 - np.log(self.temperature))

@@ -10,7 +10,7 @@ from relaxit_reference.distribution import BernoulliParameters, ReferenceDistrib
 from relaxit_reference.domains import Array, Numeric
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StochasticTimesSmooth(BernoulliParameters, ReferenceDistribution):
     """A gate that is 0, or the square root of its mean.
 

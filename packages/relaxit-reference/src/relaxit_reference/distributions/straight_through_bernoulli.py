@@ -10,7 +10,7 @@ from relaxit_reference.distribution import BernoulliParameters, ReferenceDistrib
 from relaxit_reference.domains import Array, Numeric
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StraightThroughBernoulli(BernoulliParameters, ReferenceDistribution):
     """A Bernoulli variable whose backward pass is that of its probability.
 

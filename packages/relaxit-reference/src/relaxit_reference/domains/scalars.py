@@ -139,7 +139,7 @@ class Interval(Domain):
         x = np.asarray(value)
         above = x >= self.low if self.closed[0] else x > self.low
         below = x <= self.high if self.closed[1] else x < self.high
-        return above & below
+        return np.asarray(above & below)
 
     def describe(self) -> str:
         left, right = "[" if self.closed[0] else "(", "]" if self.closed[1] else ")"

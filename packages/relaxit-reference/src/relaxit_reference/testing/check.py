@@ -100,6 +100,7 @@ def _examine(half: Half, inputs: list[Probe]) -> Iterator[tuple[str, Fault]]:
         f"{half.name} returns the shape of samples and batch": _shape,
         f"{half.name} repeats itself": _repeat,
         f"{half.name} gives each element its own {half.given}": _own,
+        f"{half.name} accepts one {half.given}, without samples": _single,
     }
     for check, examination in forms.items():
         fault = _guarded(examination, half, answers)
@@ -177,6 +178,20 @@ def _own(half: Half, answers: Answers) -> Fault:
     if not moves:
         return f"The {half.given} of an element does not move its own {noun}.", script
     return None
+
+
+def _single(half: Half, answers: Answers) -> Fault:
+    """Leaves out the sample dimension."""
+    probe, whole = answers[0]
+    argument = half.argument(probe)[0]
+    answer = half.answer(argument, probe.parameters)
+    if answer.shape == whole.shape[1:]:
+        return None
+    message = (
+        f"It must return the shape {whole.shape[1:]} but returned {answer.shape}, for "
+        f"{half.given} of shape {argument.shape}."
+    )
+    return message, reproduction(half.spec, probe.parameters, half.call, argument)
 
 
 def _changed(half: Half, before: Array, after: Array) -> NDArray[np.bool_]:

@@ -154,7 +154,8 @@ def _constants(spec: Spec, probe: Probe) -> dict[str, Array]:
             if isinstance(domain, Positive):
                 terms[f"{words}log({name})"] = zero + multiple * np.log(value)
             if domain.event_dim == 1:
-                logs = np.log(value) if isinstance(domain, Simplex) else value
+                positive = isinstance(domain, Simplex) or domain == Independent(Positive())
+                logs = np.log(value) if positive else value
                 terms[f"{words}logsumexp({name})"] = zero - multiple * logsumexp(logs, axis=-1)
                 terms[f"{words}sum(log {name})"] = zero + multiple * logs.sum(-1)
     return terms

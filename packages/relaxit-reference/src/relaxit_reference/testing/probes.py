@@ -9,7 +9,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from relaxit_reference.domains import Array, CategoryLogits, Interval, LogSimplex, Real, Simplex
+from relaxit_reference.domains import (
+    Array,
+    CategoryLogits,
+    Interval,
+    LogSimplex,
+    Positive,
+    Real,
+    Simplex,
+)
 from relaxit_reference.spec import Spec
 from relaxit_reference.testing.conditioning import log_prob_tolerance, relax_tolerance
 from relaxit_reference.testing.draws import NOISE_RANGE, place_parameters
@@ -39,9 +47,11 @@ class Probe:
     - unit: noise and real parameters too lie in (0, 1), so that each is valid in place of another;
     - moderate: nothing is extreme, and the values are samples;
     - typical: the ranges that the specification states, with equal entries in one batch element;
+    - ends: every number at one end of its typical range or the other;
     - impossible: moderate, with categories that are never chosen, some of which the value has, and
       rows of a value that are not of one sample;
     - extreme: probabilities and values far beyond what is typical;
+    - low: typical, with positive numbers such as the temperature at their lower ends;
     - edge: values that floating point has pushed to an end of the support.
     """
 
@@ -76,16 +86,21 @@ def has_chart(law: Any) -> bool:
 def probes(spec: Spec, seed: int) -> list[Probe]:
     """Inputs of every region, for each way in which the parameters can be given."""
     random = np.random.default_rng(seed)
-    regions = ["unit", "moderate", *["typical"] * 2, "impossible", *["extreme"] * 2, "edge"]
+    regions = ["unit", "moderate", *["typical"] * 2, "impossible", *["extreme"] * 2, "edge", "ends"]
     if not any(isinstance(p.domain, CategoryLogits | Simplex) for p in spec.parameters.values()):
         regions.remove("impossible")
+    if any(isinstance(p.domain, Positive) for p in spec.parameters.values()):
+        regions.append("low")
     found = []
     for names in spec.parameterisations():
         for place, region in enumerate(regions):
             # Three categories among three batch elements is the coincidence at which a missing
             # event dimension goes unnoticed; other numbers tell the dimensions apart.
             sizes = sorted(spec.sizes)
-            counts = sizes if spec.event_dim and region == "unit" else [sizes[-2:][place % 2]]
+            counts = [sizes[-2:][place % 2]]
+            if spec.event_dim and region == "unit":
+                # Numbers of categories that nobody has thought of, where any number will do.
+                counts = sizes + [4, 7] * (max(sizes) >= 4)
             for count in counts:
                 first = ((BATCH,), (), (2, 1))[(place + count) % 3]
                 probe = _probe(spec, region, names, count, first, random)
@@ -104,6 +119,8 @@ def _probe(
 ) -> Probe:
     def draw_unit(shape: tuple[int, ...]) -> Array:
         drawn = random.random(shape)
+        if region == "ends":
+            drawn = np.round(drawn)
         if len(shape) > 1 and shape[0] == BATCH:  # entries of events
             if region == "typical":
                 drawn[0] = 0.5
@@ -113,7 +130,10 @@ def _probe(
         return drawn
 
     shapes = {name: first if name == names[0] else (BATCH,) for name in names}
-    ranges = {} if region in ("typical", "extreme") else _moderate(spec, region)
+    ranges = {} if region in ("typical", "extreme", "ends", "low") else _moderate(spec, region)
+    if region == "low":
+        positive = {n: p for n, p in spec.parameters.items() if isinstance(p.domain, Positive)}
+        ranges = {n: (p.typical[0], p.typical[0]) for n, p in positive.items() if p.typical}
     parameters = place_parameters(spec, names, shapes, count, ranges, np.float64, draw_unit)
     if region == "extreme":
         for name, value in parameters.items():
@@ -225,7 +245,10 @@ class Half:
         """
         copies = {name: value.copy() for name, value in parameters.items()}
         try:
-            return np.array(self.function(argument.copy(), **copies), dtype=np.float64)
+            result = self.function(argument.copy(), **copies)
+            if np.iscomplexobj(result):
+                raise TypeError("complex numbers, where real ones were expected")
+            return np.array(result, dtype=np.float64)
         except Exception as error:
             shapes = {name: np.shape(x) for name, x in {**parameters, self.given: argument}.items()}
             given = ", ".join(f"{name} of shape {shape}" for name, shape in shapes.items())

@@ -4,7 +4,6 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli
 from torch.distributions.constraints import dependent_property
 from torch.nn.functional import logsigmoid
 
@@ -87,6 +86,10 @@ class BinaryConcrete(BernoulliFamily):
     def _relax(self, noise: Tensor) -> Tensor:
         return torch.sigmoid((self.logits + noise) / self.temperature)
 
+    def _relax_hard(self, noise: Tensor, soft: Tensor) -> Tensor:
+        # Not from `soft`, which at a high temperature is rounded to 1/2.
+        return (self.logits + noise > 0).to(noise.dtype)
+
     def _log_prob(self, value: Tensor) -> Tensor:
         return log_density(self, value)[0]
 
@@ -144,11 +147,6 @@ def log_density_from_noise(concrete: _Concrete, noise: Tensor) -> Tensor:
 def _kl(p: BinaryConcrete, q: BinaryConcrete) -> Tensor:
     """Maddison et al., appendix C.3: at one temperature, that of the logistic variables."""
     if p.hard or q.hard:
-        return divergences.of_hard_laws(p, q)
+        return divergences.of_discrete_laws(p, q)
     divergences.require_equal("temperatures", p.temperature, q.temperature)
     return divergences.of_logistic(p.logits - q.logits)
-
-
-@divergences.exact(BinaryConcrete, Bernoulli)
-def _kl_bernoulli(p: BinaryConcrete, q: Bernoulli) -> Tensor:
-    return divergences.of_hard_laws(p, q)

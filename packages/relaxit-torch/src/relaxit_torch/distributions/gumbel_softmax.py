@@ -4,7 +4,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import OneHotCategorical
 from torch.distributions.constraints import dependent_property
 
 from relaxit_torch import constraints, divergences, noise
@@ -88,6 +87,10 @@ class GumbelSoftmax(CategoricalFamily):
     def _relax(self, noise: Tensor) -> Tensor:
         return torch.softmax(scores(self, noise), -1)
 
+    def _relax_hard(self, noise: Tensor, soft: Tensor) -> Tensor:
+        # Not from `soft`, which at a high temperature is rounded to ties.
+        return self.harden(self.logits + noise)
+
     def _log_prob(self, value: Tensor) -> Tensor:
         log_value = log_interior(value, self.storage_dtype)
         density = log_density(self, log_value) - self._log_jacobian(log_value)
@@ -106,11 +109,6 @@ class GumbelSoftmax(CategoricalFamily):
 @divergences.exact(GumbelSoftmax, GumbelSoftmax)
 def _kl(p: GumbelSoftmax, q: GumbelSoftmax) -> Tensor:
     if p.hard or q.hard:
-        return divergences.of_hard_laws(p, q)
+        return divergences.of_discrete_laws(p, q)
     divergences.require_equal("temperatures", p.temperature, q.temperature)
     return divergences.of_concrete(p.logits, q.logits)
-
-
-@divergences.exact(GumbelSoftmax, OneHotCategorical)
-def _kl_categorical(p: GumbelSoftmax, q: OneHotCategorical) -> Tensor:
-    return divergences.of_hard_laws(p, q)

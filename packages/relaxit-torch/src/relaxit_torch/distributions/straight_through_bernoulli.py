@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.distributions import Bernoulli
 
-from relaxit_torch import constraints, divergences, noise
+from relaxit_torch import constraints, noise
 from relaxit_torch.families import BernoulliFamily
 from relaxit_torch.parameters import Parameter, exactly_one_of
 
@@ -60,9 +59,3 @@ class StraightThroughBernoulli(BernoulliFamily):
 
     def _relax_hard(self, noise: Tensor, soft: Tensor) -> Tensor:
         return (noise < soft).to(noise.dtype)
-
-
-@divergences.exact(StraightThroughBernoulli, StraightThroughBernoulli)
-@divergences.exact(StraightThroughBernoulli, Bernoulli)
-def _kl(p: StraightThroughBernoulli, q: StraightThroughBernoulli | Bernoulli) -> Tensor:
-    return divergences.of_hard_laws(p, q)

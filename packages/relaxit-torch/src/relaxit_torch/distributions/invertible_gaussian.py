@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from relaxit_torch import constraints, divergences, noise
+from relaxit_torch.families import OneHotFamily
+from relaxit_torch.parameters import Parameter
+from relaxit_torch.relaxed_distribution import in_float32
+from relaxit_torch.special import log, log_interior, log_prob_of_greatest
+
+
+class InvertibleGaussian(OneHotFamily):
+    r"""Normal variables on the simplex by the softmax++, an invertible map with one category more.
+
+    With $z_k = \mu_k + s_k \epsilon_k$ of independent $\epsilon_k \sim \mathrm{Normal}(0, 1)$, $k < K$,
+
+    $$c_k = \frac{e^{z_k / \tau}}{\sum_{j < K} e^{z_j / \tau} + \delta}, \qquad
+      c_K = \frac{\delta}{\sum_{j < K} e^{z_j / \tau} + \delta}.$$
+
+    Density with respect to Lebesgue measure on the first $K - 1$ coordinates:
+
+    $$\log p(c) = \sum_{k < K} \log \mathrm{N}(z_k; \mu_k, s_k^2) + (K - 1) \log \tau
+      - \sum_{k \le K} \log c_k, \qquad z_k = \tau \log(\delta c_k / c_K).$$
+
+    `harden(c)` is the one-hot argmax, exactly the `discrete` OneHotCategorical. Its probabilities
+    are integrals over one variable, differentiable in all parameters. Their error is below 1e-12 in
+    float64 (some roundings in float32) for scales whose ratio is at most 10^3, and below 1e-6 for
+    10^6, whatever the temperature and the number of categories.
+
+    Shapes: `loc` and `scale` `(*batch, K-1)`, `batch_shape` `batch`, `event_shape` `(K,)`, noise
+    `(*batch, K-1)`.
+
+    Gradient: pathwise.
+
+    Args:
+        temperature: $\tau > 0$, a number or a tensor of the batch shape.
+        loc: $\mu$, finite.
+        scale: $s > 0$, a standard deviation.
+        delta: $\delta > 0$, the weight of the last category, as `temperature`.
+        validate_args: see `RelaxedDistribution`, as for what is raised.
+
+    Example:
+        >>> import torch, relaxit_torch as rt
+        >>> relaxed = rt.InvertibleGaussian(0.1, loc=torch.zeros(2), scale=torch.ones(2))
+        >>> relaxed.rsample((1000,)).shape
+        torch.Size([1000, 3])
+        >>> relaxed.discrete.probs  # the last: both normal variables are negative
+        tensor([0.3750, 0.3750, 0.2500])
+
+    References:
+        Potapczynski, Loaiza-Ganem, Cunningham (2020), sections 3 and 4.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        "temperature": constraints.positive,
+        "loc": constraints.real_vector,
+        "scale": constraints.positive_vector,
+        "delta": constraints.positive,
+    }
+    support = constraints.simplex
+    noise_law = staticmethod(noise.normal)
+    numbers = frozenset({"temperature", "delta"})
+    temperature: Parameter
+    loc: Tensor
+    scale: Tensor
+    delta: Parameter
+
+    def __init__(
+        self,
+        temperature: Parameter,
+        loc: Tensor,
+        scale: Tensor,
+        delta: Parameter = 1.0,
+        validate_args: bool | None = None,
+    ) -> None:
+        parameters = {"temperature": temperature, "loc": loc, "scale": scale, "delta": delta}
+        super().__init__(parameters, validate_args=validate_args)
+
+    def _infer_event_shape(self) -> torch.Size:
+        return torch.Size((self.loc.shape[-1] + 1,))
+
+    @property
+    def _noise_event_shape(self) -> torch.Size:
+        return self.loc.shape[-1:]
+
+    @property
+    @in_float32
+    def _logits_of_discrete(self) -> Tensor:
+        # Category k is chosen where z_k is the greatest and above temperature * log(delta).
+        threshold = self._per_event(self.temperature) * self._per_event(log(self.delta))
+        return log_prob_of_greatest(self.loc - threshold, self.scale)
+
+    def _relax(self, noise: Tensor) -> Tensor:
+        return torch.softmax(self._scores(noise), -1)
+
+    def _log_prob(self, value: Tensor) -> Tensor:
+        log_value = log_interior(value, self.storage_dtype)
+        log_ratio = log_value[..., :-1] - log_value[..., -1:]
+        z = self._per_event(self.temperature) * (log_ratio + self._per_event(log(self.delta)))
+        return self._log_density((z - self.loc) / self.scale, log_value)
+
+    def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
+        return self._log_density(noise, torch.log_softmax(self._scores(noise), -1))
+
+    def _scores(self, noise: Tensor) -> Tensor:
+        """Those of a softmax, `(*shape, K)`; the last is 0."""
+        z = self.loc + self.scale * noise
+        log_odds = z / self._per_event(self.temperature) - self._per_event(log(self.delta))
+        return torch.nn.functional.pad(log_odds, (0, 1))
+
+    def _log_density(self, noise: Tensor, log_value: Tensor) -> Tensor:
+        log_slope = self._per_event(log(self.temperature)) - self.scale.log()
+        log_normal = -0.5 * noise.square() - 0.5 * math.log(2 * math.pi)
+        return (log_normal + log_slope).sum(-1) - log_value.sum(-1)
+
+    @property
+    def _log_odds(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of `log c_k - log c_K`, which are normal."""
+        temperature, shift = self._per_event(self.temperature), self._per_event(log(self.delta))
+        return self.loc / temperature - shift, self.scale / temperature
+
+
+@divergences.exact(InvertibleGaussian, InvertibleGaussian)
+def _kl(p: InvertibleGaussian, q: InvertibleGaussian) -> Tensor:
+    """That of the log-odds: one map leads from them to the values, whatever the parameters."""
+    return divergences.of_normal(*p._log_odds, *q._log_odds).sum(-1)
