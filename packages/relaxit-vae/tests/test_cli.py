@@ -1,10 +1,12 @@
 import json
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 from typer.testing import CliRunner
 
+from relaxit_vae import Config
 from relaxit_vae.cli import app
 
 
@@ -29,7 +31,37 @@ def test_evaluate_writes_figures_for_machines(checkpoint, mnist, tmp_path):
     figures = json.loads(path.read_text())
     assert result.exit_code == 0
     assert f"ELBO {figures['elbo']:.2f}" in result.output
-    assert figures.keys() == {"elbo", "kl", "reconstruction", "images"}
+    assert {"elbo", "bound", "bound_stderr", "kl", "reconstruction"} <= figures.keys()
+    assert figures["about"]["command"]
+
+
+def test_a_config_file_holds_all_options_and_others_prevail(checkpoint, tmp_path):
+    path = checkpoint.parents[1] / "config.json"
+    folder = tmp_path / "again"
+    arguments = ("--output", folder, "--variables", 7, "--importance-samples", 1, "--quiet")
+    assert call("train", "--config", path, *arguments).exit_code == 0
+    before, after = (json.loads(file.read_text()) for file in (path, folder / "config.json"))
+    assert after == before | {"output": str(folder), "variables": 7}
+
+
+def test_a_run_goes_on_with_the_options_that_it_has(checkpoint, tmp_path):
+    folder = checkpoint.parents[1]
+    result = call("train", "--resume", "--output", folder, "--importance-samples", 1)
+    assert result.exit_code == 0
+    refused = call("train", "--resume", "--output", folder, "--epochs", 9)
+    assert refused.exit_code == 1
+    assert "--epochs must be 1, as when the run in" in refused.stderr
+
+
+def test_compare_prints_its_table(mnist, tmp_path):
+    options = ["--epochs", 1, "--hidden", 8, "--data-dir", mnist, "--importance-samples", 1]
+    folder, figures = tmp_path / "compare", tmp_path / "figures.json"
+    arguments = ("--latent", "binary-concrete", "--output", folder, "--json", figures, "--quiet")
+    result = call("compare", *arguments, *options)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert json.loads(figures.read_text())["rows"][0]["latent"] == "binary-concrete"
+    result = call("compare", "--resume", *arguments[:-1], *options)
+    assert (folder / "compare.md").read_text().strip() in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -54,6 +86,12 @@ def test_pictures_are_replaced_only_when_told(checkpoint, tmp_path, command, nam
         ("train --learning-rate nan", "--learning-rate must be greater than 0, but got nan"),
         ("train --temperature -1", "--temperature must be greater than 0, but got -1.0"),
         ("train --hidden 16,x", "--hidden must be sizes such as 512,256, but got 16,x"),
+        ("train --learning-rate inf", "--learning-rate must be greater than 0 and finite"),
+        ("train --k 2", "--k must be an option of the latent, but binary-concrete has none"),
+        ("train --latent hard-concrete --kl closed-form", "--kl must be a divergence that the lat"),
+        ("train --resume", "--resume must find a run in --output, but runs/binary-concrete/config"),
+        ("train --config absent.json", "--config must be a file, but absent.json does not exist"),
+        ("compare --latent binary-concrete:x=1", "options must be those of Config"),
         ("train --hidden 16,0", "--hidden must be greater than 0, but got 0"),
         ("evaluate --checkpoint absent.ckpt", "absent.ckpt does not exist"),
         ("sample --checkpoint absent.ckpt", "absent.ckpt does not exist"),
@@ -85,10 +123,10 @@ def test_help_names_the_options():
     shown = call("train", "--help").output
     for name in ("latent", "hard", "temperature", "variables", "categories", "hidden", "epochs"):
         assert f"--{name} " in shown
-    for name in ("batch-size", "learning-rate", "binarize", "seed", "data-dir", "output"):
+    for declared in fields(Config):
+        assert f"--{declared.name.replace('_', '-')} " in shown
+    for name in ("config", "importance-samples", "resume", "overwrite", "quiet"):
         assert f"--{name} " in shown
-    assert "--overwrite " in shown
-    assert "--quiet " in shown
     assert "--no-" not in shown
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from relaxit_vae import InputError, data
-from relaxit_vae.data import IndexBatches, batches, load_images, read_idx
+from relaxit_vae.data import Digits, IndexBatches, load_images, read_idx
 
 HEADER = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28])
 GOOD = HEADER + bytes(2 * 28 * 28)
@@ -41,25 +41,49 @@ def test_of_each_digit_goes_through_the_digits_twice():
     assert not torch.equal(chosen[:10], chosen[10:])
 
 
-def test_a_loader_passes_over_every_image_once(few):
-    loader = batches(few, 30, seed=1)
-    parts = list(loader)
-    assert [len(part) for part in parts] == [30, 30, 30, 10]
-    assert len(loader) == 4
-    together = torch.cat(parts)
-    assert not torch.equal(together, few[:])
-    assert torch.equal(together.sum(1).sort().values, few[:].sum(1).sort().values)
-    assert torch.equal(torch.cat(list(batches(few, 30))), few[:])
+def test_batches_pass_over_every_image_once():
+    batches = list(IndexBatches(100, 30, seed=1))
+    assert [(len(index), total) for index, total in batches] == [(30, 30)] * 3 + [(10, 10)]
+    order = torch.cat([index for index, _ in batches])
+    assert sorted(order.tolist()) == list(range(100))
+    assert order.tolist() != list(range(100))
+    assert torch.cat([index for index, _ in IndexBatches(100, 30)]).tolist() == list(range(100))
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_each_batch(processes):
+    """Together they see what one sees, also of a last batch that is smaller than they are many."""
+    alone = list(IndexBatches(61, 20, seed=1))
+    shares = [
+        list(IndexBatches(61, 20, seed=1, process=process, processes=processes))
+        for process in range(processes)
+    ]
+    for number, (index, total) in enumerate(alone):
+        assert torch.equal(torch.cat([share[number][0] for share in shares]), index)
+        assert {share[number][1] for share in shares} == {total}
 
 
 def test_the_order_is_a_function_of_seed_and_epoch():
     def order(seed, epoch):
         sampler = IndexBatches(50, 8, seed)
         sampler.set_epoch(epoch)
-        return torch.cat(list(sampler)).tolist()
+        return torch.cat([index for index, _ in sampler]).tolist()
 
     assert order(0, 3) == order(0, 3)
     assert len({tuple(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
+
+
+def test_images_stay_where_they_are(few):
+    assert few.to(torch.device("cpu")) is few
+
+
+def test_evaluation_is_given_whole_blocks():
+    test = load_images("test")
+    digits = Digits(None, test, batch_size=130)
+    index = torch.arange(130, 250)
+    piece = digits.transfer_batch_to_device((index, 120), torch.device("cpu"), 0)
+    assert (piece.first_block, piece.start, piece.stop) == (1, 30, 150)
+    assert torch.equal(piece.images, test[100:300])
 
 
 @pytest.mark.parametrize(

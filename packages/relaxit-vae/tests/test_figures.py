@@ -1,8 +1,17 @@
 import numpy as np
 import torch
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from relaxit_vae.figures import SCALE, save_grid, save_loss, save_pairs
+from relaxit_vae.figures import (
+    SCALE,
+    save_comparison,
+    save_curves,
+    save_effects,
+    save_grid,
+    save_pairs,
+    show_in_tensorboard,
+)
 
 
 def pixels(path):
@@ -31,8 +40,45 @@ def test_reconstructions_are_below_their_originals(tmp_path):
         np.testing.assert_allclose(centres[row], shown, atol=0.01)
 
 
-def test_the_loss_is_drawn_from_the_metrics(tmp_path):
-    metrics = tmp_path / "metrics.csv"
-    metrics.write_text("epoch,test/elbo,train/elbo\n0,-200,\n0,,-250\n1,-180,\n1,,-190\n")
-    save_loss(tmp_path / "loss.png", metrics)
-    assert pixels(tmp_path / "loss.png").shape == (600, 900, 4)
+def rows(**more):
+    figures = {"train/elbo": -250.0, "test/elbo": -200.0, "train/kl": 3.0, "test/kl": 4.0}
+    return [{"epoch": epoch, **figures, **more} for epoch in (1, 2)]
+
+
+def test_curves_are_drawn_from_the_epochs(tmp_path):
+    save_curves(tmp_path / "loss.png", rows())
+    assert pixels(tmp_path / "loss.png").shape == (350, 900, 4)
+    save_curves(tmp_path / "loss.png", rows(temperature=0.5))
+    assert pixels(tmp_path / "loss.png").shape == (350, 1350, 4)
+
+
+def test_what_a_bit_brightens_is_red_and_what_it_darkens_blue(tmp_path):
+    effects = torch.full((3, 2, 10, 784), 0.5)
+    effects[0, 1] = 1.0  # the first bit brightens everything
+    effects[1, 1] = 0.0  # the second darkens
+    save_effects(tmp_path / "a.png", effects)
+    picture = pixels(tmp_path / "a.png").reshape(-1, 4)[:, :3].astype(int)
+    colours, counts = np.unique(picture, axis=0, return_counts=True)
+    frequent = {tuple(c) for c in colours[counts > 0.1 * len(picture)]}
+    assert any(r > b + 60 for r, g, b in frequent)
+    assert any(b > r + 60 for r, g, b in frequent)
+
+
+def test_categories_have_a_column_each(tmp_path):
+    save_effects(tmp_path / "a.png", torch.rand(2, 5, 10, 784))
+    height, width, _ = pixels(tmp_path / "a.png").shape
+    assert width > height
+
+
+def test_a_comparison_has_room_for_all_panels(tmp_path):
+    bars = {"a": (-100.0, 1.0), "b": (-90.0, float("nan"))}
+    save_comparison(tmp_path / "a.png", {"bound": bars, "gap": {"a": (-2000.0, 1.0)}})
+    assert pixels(tmp_path / "a.png").shape[1] == 900
+
+
+def test_pictures_are_in_tensorboard(tmp_path):
+    save_grid(tmp_path / "samples.png", torch.rand(20, 784))
+    show_in_tensorboard(tmp_path / "logs", [tmp_path / "samples.png"])
+    (events,) = (tmp_path / "logs").iterdir()
+    log = EventAccumulator(str(events)).Reload()
+    assert log.Tags()["images"] == ["samples"]

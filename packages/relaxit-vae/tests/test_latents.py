@@ -1,21 +1,24 @@
+import math
+
 import pytest
 import torch
-from torch.distributions import Normal, constraints
+from torch.distributions import Bernoulli, MultivariateNormal, OneHotCategorical
 
-from relaxit_torch import BinaryConcrete, GumbelSoftmax, RelaxedDistribution, noise
+import relaxit_torch
+from relaxit_torch import BinaryConcrete, RelaxedDistribution, constraints, noise
 from relaxit_vae import Config, InputError, latents
-from relaxit_vae.latents import Latent, emitted, kebab_case, relaxations
+from relaxit_vae.latents import Code, Latent, emitted, kebab_case, readable, relaxations
 
 
 class ToyRelaxation(RelaxedDistribution):
-    """Emits a vector and a positive number; its two other arguments have defaults."""
+    """A point of the simplex. Emits two parameters; its others have defaults."""
 
     arg_constraints = {  # noqa: RUF012
         "loc": constraints.real_vector,
         "scale": constraints.positive,
         "delta": constraints.positive,
     }
-    support = constraints.real_vector
+    support = constraints.simplex
     noise_law = staticmethod(noise.normal)
     numbers = frozenset({"delta"})
 
@@ -25,26 +28,57 @@ class ToyRelaxation(RelaxedDistribution):
 
     @property
     def discrete(self):
-        return Normal(self.loc, self.scale[..., None])
+        return OneHotCategorical(logits=self.loc - 1.5 * self.loc.new_ones(()).cumsum(-1))
 
     def harden(self, value):
-        return value.sign()
+        return torch.nn.functional.one_hot(value.argmax(-1), value.shape[-1]).to(value.dtype)
 
     def _relax(self, noise):
-        return self.loc + self.scale[..., None] * noise
+        return torch.softmax(self.loc + self.scale[..., None] * noise, -1)
+
+    def _log_prob(self, value):
+        return torch.zeros(value.shape[:-1])
+
+
+class ToyVector(BinaryConcrete):
+    """An event of bits that know of each other: one shared matrix."""
+
+    arg_constraints = {  # noqa: RUF012
+        "logits": constraints.real_vector,
+        "correlation_cholesky": constraints.correlation_cholesky,
+        "temperature": constraints.positive,
+    }
+    support = constraints.unit_cube
+
+    def __init__(self, temperature, logits=None, correlation_cholesky=None, validate_args=None):
+        parameters = {"temperature": temperature, "logits": logits}
+        parameters["correlation_cholesky"] = correlation_cholesky
+        RelaxedDistribution.__init__(self, parameters, validate_args=validate_args)
+
+    @property
+    def discrete(self):
+        return self  # which has logits and a factor
+
+
+@pytest.fixture(params=sorted(relaxations()))
+def name(request):
+    return request.param
+
+
+def build(name, **options):
+    return Latent.from_config(Config(latent=name, **options))
 
 
 def test_names_follow_the_classes():
     assert kebab_case("GumbelSoftmaxTopK") == "gumbel-softmax-top-k"
     known = relaxations()
     assert known["binary-concrete"] is BinaryConcrete
-    assert known["gumbel-softmax"] is GumbelSoftmax
     assert "relaxed-distribution" not in known
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(InputError, match=r"binary-concrete, .*gumbel-softmax, .*but got concrete"):
-        Latent.from_config(Config(latent="concrete"))
+        build("concrete")
 
 
 def test_a_class_that_nobody_has_seen_is_built_from_its_constraints():
@@ -58,9 +92,42 @@ def test_a_class_that_nobody_has_seen_is_built_from_its_constraints():
     assert posterior.delta == 1.0
 
 
+def test_an_event_of_free_coordinates_is_the_vector_of_all_variables():
+    latent = Latent(ToyVector, variables=3, categories=7)
+    assert (latent.parameter_size, latent.code_shape) == (3, (3,))
+    assert latent.emitted == ["logits"]
+    posterior = latent.posterior(torch.randn(5, 3))
+    assert (posterior.batch_shape, posterior.event_shape) == ((5,), (3,))
+    assert isinstance(Code.of(posterior).law, MultivariateNormal)
+
+
+@pytest.mark.parametrize(("correlation", "learned"), [("learned", True), ("identity", False)])
+def test_a_correlation_is_one_for_all_images_and_none_in_the_prior(correlation, learned):
+    latent = Latent(ToyVector, variables=3, correlation=correlation)
+    (raw,) = latent.shared.values()
+    assert (raw.shape, raw.requires_grad) == ((3,), learned)
+    with torch.no_grad():
+        raw += 0.5
+    factor = latent.posterior(torch.zeros(3)).correlation_cholesky
+    assert torch.allclose(factor.square().sum(-1), torch.ones(3))
+    assert factor[1, 0] > 0
+    assert torch.equal(latent.prior().correlation_cholesky, torch.eye(3))
+
+
+def test_a_bit_is_the_sign_of_a_normal_variable_with_its_probability():
+    logits = torch.tensor([-70.0, -3.0, 0.0, 1.0, 5.0], requires_grad=True)
+    latent = Latent(ToyVector, variables=5)
+    code = Code.of(latent.posterior(logits))
+    assert torch.allclose(torch.special.log_ndtr(code.law.loc), logits.sigmoid().log(), atol=1e-4)
+    assert torch.equal(code.read(torch.tensor([-0.1, 0.1])), torch.tensor([0.0, 1.0]))
+    assert torch.allclose(code.mean(), logits.sigmoid())
+    (gradient,) = torch.autograd.grad(code.law.loc[2], logits)
+    assert gradient[2].item() == pytest.approx(math.sqrt(2 * math.pi) / 4)
+
+
 def test_a_new_class_is_found_by_its_name(monkeypatch):
     monkeypatch.setattr(latents.relaxit_torch, "ToyRelaxation", ToyRelaxation, raising=False)
-    latent = Latent.from_config(Config(latent="toy-relaxation", categories=4))
+    latent = build("toy-relaxation", categories=4)
     assert latent.family is ToyRelaxation
     assert latent.variables == 8
 
@@ -71,7 +138,7 @@ def test_a_new_class_is_found_by_its_name(monkeypatch):
     [("binary-concrete", (), (20, 20)), ("gumbel-softmax", (16,), (128, 128))],
 )
 def test_default_sizes_and_shapes(name, event, sizes, hard):
-    latent = Latent.from_config(Config(latent=name, hard=hard))
+    latent = build(name, hard=hard)
     assert (latent.parameter_size, latent.code_size) == sizes
     encoded = torch.randn(5, latent.parameter_size, requires_grad=True)
     posterior = latent.posterior(encoded)
@@ -85,44 +152,135 @@ def test_default_sizes_and_shapes(name, event, sizes, hard):
 
 
 def test_the_encoder_emits_logits():
-    latent = Latent(BinaryConcrete, variables=3, categories=2, options={"temperature": 0.5})
+    latent = Latent(BinaryConcrete, variables=3)
     encoded = torch.randn(2, 3)
     assert torch.equal(latent.posterior(encoded).discrete.logits, encoded)
 
 
+def test_every_latent_has_shapes_that_follow_from_its_options(name):
+    latent = build(name, variables=3, categories=4)
+    posterior = latent.posterior(torch.randn(2, latent.parameter_size))
+    assert posterior.rsample().shape == (2, *latent.code_shape)
+    assert latent.code_shape[0] == 3
+    assert latent.code_shape[1:] in ((), (4,), (2, 4))
+    assert latent.prior().batch_shape == posterior.batch_shape[1:]
+
+
+def test_every_uniform_prior_gives_each_value_the_same_probability(name):
+    latent = build(name, variables=3, categories=4)
+    prior = latent.code_prior()
+    if latent.code_kind == "relaxed":
+        return
+    value = prior.sample((7,))
+    log_prob = prior.log_prob(value)
+    if isinstance(prior, MultivariateNormal):  # standard: all signs are as likely
+        assert torch.equal(prior.loc, torch.zeros(3))
+        assert torch.equal(prior.covariance_matrix, torch.eye(3))
+    else:
+        assert torch.allclose(log_prob, log_prob[0, 0].expand_as(log_prob))
+    # The relaxed prior hardens to the same law, up to the accuracy of that of its class.
+    relaxed = Code.of(latent.prior()).law
+    assert torch.allclose(relaxed.log_prob(value), log_prob, atol=1e-3)
+
+
+def test_a_uniform_prior_is_found_where_0_is_not_uniform():
+    prior = build("gaussian-relaxed-bernoulli", variables=2, scale=0.3).prior()
+    assert torch.allclose(prior.loc, torch.tensor(0.5), atol=1e-5)
+    prior = build("hard-concrete", variables=2, low=-0.1, high=1.5).prior()
+    assert torch.allclose(prior.discrete.probs, torch.tensor(0.5), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["uniform", "learned"])
+def test_only_a_learned_prior_is_trained(kind):
+    latent = build("binary-concrete", variables=3, prior=kind)
+    assert latent.raw_prior.requires_grad == (kind == "learned")
+    with torch.no_grad():
+        latent.raw_prior += 1
+    logits = latent.code_prior().logits
+    assert torch.equal(logits, torch.full((3,), float(kind == "learned")))
+
+
 @pytest.mark.parametrize(
-    ("name", "probability"), [("binary-concrete", 1 / 2), ("gumbel-softmax", 1 / 5)]
+    ("name", "twin"),
+    [
+        ("binary-concrete", "LogitBinaryConcrete"),
+        ("gumbel-softmax", "ExpGumbelSoftmax"),
+        ("hard-concrete", "HardConcrete"),
+        ("logit-binary-concrete", "LogitBinaryConcrete"),
+    ],
 )
-def test_the_prior_is_uniform(name, probability):
-    prior = Latent.from_config(Config(latent=name, variables=3, categories=5)).prior()
-    assert prior.batch_shape == (3,)
-    assert torch.allclose(prior.log_prob(prior.sample()).exp(), torch.tensor(probability))
+def test_densities_are_taken_in_log_space_where_there_is_one(name, twin):
+    latent = build(name, variables=3, categories=4)
+    encoded = torch.randn(2, latent.parameter_size)
+    posterior = latent.posterior(encoded, log_space=True)
+    assert type(posterior) is getattr(relaxit_torch, twin)
+    assert posterior.dtype == torch.float64
+    value = readable(posterior, posterior.rsample())
+    assert ((value > 0) & (value < 1)).all() or name == "hard-concrete"
+
+
+def test_hard_latents_have_no_log_space():
+    latent = build("gumbel-softmax", hard=True)
+    assert latent.posterior(torch.zeros(latent.parameter_size), log_space=True).hard
+
+
+@pytest.mark.parametrize(
+    ("name", "hard", "kl", "kind"),
+    [
+        ("binary-concrete", False, "discrete", "discrete"),
+        ("gumbel-softmax", True, "discrete", "discrete"),
+        ("stochastic-times-smooth", False, "discrete", "discrete, matched in mean"),
+        ("straight-through-bernoulli", False, "discrete", "discrete"),
+        ("gaussian-relaxed-bernoulli", False, "closed-form", "discrete"),
+    ],
+)
+def test_default_divergences_and_codes(name, hard, kl, kind):
+    latent = build(name, hard=hard)
+    assert (latent.default_kl(), latent.code_kind) == (kl, kind)
+
+
+def test_a_support_that_moves_has_no_finite_divergence(name):
+    assert build(name, variables=3).is_finite == (name != "stochastic-times-smooth")
 
 
 def test_options_reach_the_class():
-    latent = Latent.from_config(Config(temperature=0.25, variables=3))
-    assert latent.posterior(torch.zeros(3)).temperature == 0.25
+    latent = build("hard-concrete", temperature=0.25, low=-0.2, high=1.3, variables=3)
+    posterior = latent.posterior(torch.zeros(3))
+    assert (posterior.temperature, posterior.low, posterior.high) == (0.25, -0.2, 1.3)
+    assert build("gaussian-relaxed-bernoulli", scale=0.3).posterior(torch.zeros(20)).scale == 0.3
 
 
-def test_options_that_the_class_has_not_are_refused():
-    with pytest.raises(InputError, match=r"--hard must be an option .* toy-relaxation has none"):
-        Latent(ToyRelaxation, 3, 4, {"hard": True})
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("stochastic-times-smooth", {"hard": True}),
+        ("stochastic-times-smooth", {"temperature": 0.5}),
+        ("binary-concrete", {"k": 3}),
+        ("binary-concrete", {"correlation": "learned"}),
+    ],
+)
+def test_options_that_the_class_has_not_are_refused(name, options):
+    (option,) = options
+    with pytest.raises(InputError, match=rf"--{option} must be an option .* {name} has none"):
+        build(name, **options)
 
 
 def test_what_the_class_refuses_is_reported_in_its_words():
     with pytest.raises(InputError, match="binary-concrete: temperature must be positive"):
-        Latent(BinaryConcrete, 3, 4, {"temperature": -1.0})
+        Latent(BinaryConcrete, variables=3, options={"temperature": -1.0})
+    with pytest.raises(InputError, match="hard-concrete: low must be negative"):
+        build("hard-concrete", low=0.0)
 
 
-def test_a_latent_without_discrete_codes_is_refused():
-    with pytest.raises(InputError, match=r"stochastic-times-smooth: .* has no hardening map"):
-        Latent.from_config(Config(latent="stochastic-times-smooth"))
+def test_the_mean_of_a_code_is_that_of_its_law():
+    latent = build("binary-concrete", variables=3)
+    code = Code.of(latent.posterior(torch.tensor([-1.0, 0.0, 2.0])))
+    assert isinstance(code.law, Bernoulli)
+    assert torch.equal(code.mean(), code.law.probs)
 
 
-@pytest.mark.parametrize("name", sorted(relaxations()))
-def test_every_other_exported_relaxation_is_a_latent(name):
-    if name == "stochastic-times-smooth":
-        return
-    latent = Latent.from_config(Config(latent=name, variables=3, categories=4))
-    encoded = torch.randn(2, latent.parameter_size)
-    assert latent.posterior(encoded).harden(latent.posterior(encoded).rsample()).shape[:2] == (2, 3)
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_prior_is_found_where_gradients_are_off(mode):
+    with mode():
+        prior = build("gaussian-relaxed-bernoulli", variables=2).prior()
+        assert torch.allclose(prior.loc, torch.tensor(0.5), atol=1e-5)

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from relaxit_vae import VAE, Config, InputError
-from relaxit_vae.module import binarized
+from relaxit_vae.evaluation import binarized, evaluate_block
+from relaxit_vae.latents import relaxations
 
 
 def model(**options):
@@ -24,22 +25,64 @@ def is_discrete(code):
     return ((code == 0) | (code == 1)).all().item()
 
 
-@pytest.mark.parametrize("latent", ["binary-concrete", "gumbel-softmax"])
-@pytest.mark.parametrize("hard", [False, True])
-def test_only_training_decodes_relaxed_codes(few, codes, latent, hard):
-    vae, images = model(latent=latent, hard=hard), few[:]
+@pytest.mark.parametrize("latent", ["binary-concrete", "exp-gumbel-softmax", "gumbel-softmax"])
+@pytest.mark.parametrize("kl", ["discrete", "relaxed", "closed-form"])
+def test_only_training_decodes_relaxed_codes(few, codes, latent, kl):
+    vae, images = model(latent=latent, kl=kl), few[:]
     vae.objective(images)
-    vae.bound(images)
     vae.reconstruct(images)
     vae.generate(7)
-    assert [is_discrete(code) for code in codes] == [hard, True, True, True]
+    evaluate_block(vae, images, slice(None), 0)
+    assert [is_discrete(code) for code in codes] == [False, True, True, True]
+    assert all(((code >= 0) & (code <= 1)).all() for code in codes)
 
 
-def test_gradients_reach_every_weight(few):
-    vae = model()
+@pytest.mark.parametrize("latent", ["binary-concrete", "gumbel-softmax"])
+def test_hard_training_decodes_discrete_codes(few, codes, latent):
+    model(latent=latent, hard=True).objective(few[:])
+    assert is_discrete(codes[0])
+
+
+@pytest.mark.parametrize("prior", ["uniform", "learned"])
+@pytest.mark.parametrize("latent", sorted(relaxations()))
+def test_gradients_reach_every_weight(few, latent, prior):
+    vae = model(latent=latent, prior=prior, categories=4)
     (-vae.objective(few[:]).elbo.mean()).backward()
     for name, weight in vae.named_parameters():
-        assert weight.grad.abs().sum() > 0, name
+        if weight.requires_grad:
+            assert weight.grad.abs().sum() > 0, name
+            assert weight.grad.isfinite().all(), name
+
+
+def test_every_latent_decodes_its_codes(few):
+    for latent in relaxations():
+        vae = model(latent=latent, categories=4)
+        assert vae.generate(3).shape == vae.reconstruct(few[:3]).shape == (3, 784)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"latent": "stochastic-times-smooth", "kl": "relaxed"}, "infinite for any prior"),
+        ({"latent": "hard-concrete", "kl": "closed-form"}, "no exact form"),
+        ({"latent": "stochastic-times-smooth", "final_temperature": 0.1}, "has none"),
+    ],
+)
+def test_what_the_latent_has_not_is_refused(options, complaint):
+    with pytest.raises(InputError, match=complaint):
+        model(**options)
+
+
+@pytest.mark.parametrize(
+    ("annealing", "middle"), [("linear", 0.55), ("exponential", 0.31622776601683794)]
+)
+def test_the_temperature_goes_from_the_first_to_the_last(annealing, middle):
+    vae = model(temperature=1.0, final_temperature=0.1, annealing=annealing)
+    assert vae.temperature_at(0) == 1.0
+    assert vae.temperature_at(0.5) == pytest.approx(middle)
+    assert vae.temperature_at(1) == pytest.approx(0.1)
+    with pytest.raises(InputError):
+        model().temperature_at(0.5)
 
 
 def test_pictures_are_pixel_means(few):

@@ -5,9 +5,18 @@ import math
 import pytest
 import torch
 from torch.distributions import Bernoulli
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from relaxit_torch import BinaryConcrete, GumbelSoftmax
-from relaxit_vae.objective import discrete_kl, elbo, uniform_prior
+from relaxit_torch import BinaryConcrete, ExpGumbelSoftmax, GumbelSoftmax, LogitBinaryConcrete
+from relaxit_vae.latents import uniform_like
+from relaxit_vae.objective import (
+    closed_form_kl,
+    elbo,
+    law_kl,
+    log_likelihood,
+    log_mean_exp,
+    relaxed_kl,
+)
 
 PIXELS = 6
 
@@ -28,6 +37,13 @@ def categorical():
     pairs = torch.cartesian_prod(torch.arange(3), torch.arange(3))
     codes = torch.nn.functional.one_hot(pairs, 3).double()
     return GumbelSoftmax(0.7, logits=logits), codes  # (9, 2, 3)
+
+
+def uniform(posterior):
+    """Its discrete law, and the uniform prior of one image."""
+    return posterior.discrete, uniform_like(
+        type(posterior)(0.7, logits=posterior.logits[0]).discrete
+    )
 
 
 def tiny_model(codes):
@@ -56,7 +72,7 @@ def test_one_sample_bound_is_unbiased_and_below_the_log_likelihood(law):
     assert (expected < exact).all()
 
     draws = posterior.harden(posterior.rsample((20_000,)))
-    bounds = elbo(images.expand(20_000, -1, -1), decoder(draws), discrete_kl(posterior)).elbo
+    bounds = elbo(images, decoder(draws), law_kl(*uniform(posterior))).elbo
     error = bounds.std(0) / math.sqrt(len(bounds))
     assert ((bounds.mean(0) - expected).abs() < 5 * error).all()  # false alarm below 1e-5
 
@@ -69,7 +85,7 @@ def test_the_bound_is_tight_at_the_exact_posterior():
     assert torch.allclose(
         sum(
             posterior.discrete.probs[:, 0, choice]
-            * elbo(images, decoder(codes[[choice] * 4]), discrete_kl(posterior)).elbo
+            * elbo(images, decoder(codes[[choice] * 4]), law_kl(*uniform(posterior))).elbo
             for choice in range(5)
         ),
         exact,
@@ -80,21 +96,47 @@ def test_kl_of_bits_is_the_sum_by_hand():
     posterior, _ = binary()
     p = posterior.logits.sigmoid()
     by_hand = (p * (2 * p).log() + (1 - p) * (2 * (1 - p)).log()).sum(1)
-    assert torch.allclose(discrete_kl(posterior), by_hand)
+    assert torch.allclose(law_kl(*uniform(posterior)), by_hand)
 
 
 def test_kl_of_categories_is_the_sum_by_hand():
     posterior, _ = categorical()
     p = posterior.logits.softmax(-1)
-    assert torch.allclose(discrete_kl(posterior), (p * (3 * p).log()).sum((1, 2)))
+    assert torch.allclose(law_kl(*uniform(posterior)), (p * (3 * p).log()).sum((1, 2)))
 
 
 @pytest.mark.parametrize("law", [binary, categorical])
 def test_a_uniform_posterior_costs_nothing(law):
     posterior, _ = law()
-    uniform = type(posterior)(0.7, logits=torch.full_like(posterior.logits, 3.0) * 0)
-    assert torch.allclose(discrete_kl(uniform), torch.zeros(4, dtype=torch.float64))
-    assert uniform_prior(posterior.discrete).batch_shape == posterior.batch_shape
+    flat = type(posterior)(0.7, logits=torch.zeros_like(posterior.logits))
+    nothing = torch.zeros(4, dtype=torch.float64)
+    assert torch.allclose(law_kl(*uniform(flat)), nothing)
+    prior = type(posterior)(0.7, logits=torch.zeros_like(posterior.logits[0]))
+    assert torch.allclose(closed_form_kl(flat, prior), nothing, atol=1e-6)
+    assert torch.allclose(relaxed_kl(flat.rsample(), flat, prior), nothing)
+
+
+@pytest.mark.parametrize(
+    ("law", "log_space"), [(binary, LogitBinaryConcrete), (categorical, ExpGumbelSoftmax)]
+)
+@pytest.mark.parametrize("temperature", [0.7, 0.01])
+def test_the_relaxed_divergence_is_unbiased_and_never_below_the_discrete_one(
+    law, log_space, temperature
+):
+    relaxed, _ = law()
+    posterior = log_space(temperature, logits=relaxed.logits)
+    prior = log_space(temperature, logits=torch.zeros_like(relaxed.logits[0]))
+    draws = relaxed_kl(posterior.rsample((20_000,)), posterior, prior)
+    expected = closed_form_kl(posterior, prior)
+    error = draws.std(0) / math.sqrt(len(draws))
+    assert ((draws.mean(0) - expected).abs() < 5 * error).all()  # false alarm below 1e-5
+    assert (expected >= law_kl(*uniform(relaxed))).all()  # hardening is a function of the value
+
+
+def test_a_divergence_without_closed_form_is_refused():
+    posterior, _ = binary()
+    with pytest.raises(NotImplementedError):
+        closed_form_kl(posterior, BinaryConcrete(0.5, logits=posterior.logits[0]))
 
 
 def test_terms_are_per_image_and_add_up():
@@ -104,3 +146,30 @@ def test_terms_are_per_image_and_add_up():
     by_hand = Bernoulli(logits=pixel_logits).log_prob(images).sum(1)
     assert torch.allclose(terms.reconstruction, by_hand)
     assert torch.allclose(terms.elbo, by_hand - torch.arange(4.0))
+
+
+def test_the_likelihood_is_the_cross_entropy_with_its_gradient():
+    images = torch.rand(3, 1000)
+    logits = 40 * torch.randn(2, 3, 1000)  # some beyond the range of exp in float32
+    logits.requires_grad_()
+    exact = -binary_cross_entropy_with_logits(
+        logits.double(), images.expand_as(logits).double(), reduction="none"
+    ).sum(-1)
+    ours = log_likelihood(images, logits)
+    assert torch.allclose(ours.double(), exact, rtol=1e-6, atol=1e-3)
+    gradients = [torch.autograd.grad(value.sum(), logits)[0] for value in (ours, exact)]
+    assert torch.allclose(*gradients, atol=1e-6)
+
+
+def test_log_mean_exp_does_not_depend_on_the_chunks():
+    weights = 300 * torch.randn(10, 4)
+    whole = weights.double().logsumexp(0) - math.log(10)
+    for sizes in ([10], [1] * 10, [3, 3, 4]):
+        assert torch.allclose(log_mean_exp(weights.split(sizes)), whole)
+
+
+def test_more_samples_bound_better_than_the_two_halves_of_them():
+    """Jensen's inequality holds for every draw, not only in expectation."""
+    weights = 20 * torch.randn(40, 1000, dtype=torch.float64)
+    halves = [log_mean_exp([half]) for half in weights.chunk(2)]
+    assert (log_mean_exp([weights]) >= torch.stack(halves).mean(0)).all()

@@ -1,12 +1,24 @@
 import csv
 import json
+from dataclasses import asdict
 
 import pytest
 import torch
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from relaxit_vae import VAE, Config, InputError, evaluate, reconstruct, sample, train
-from relaxit_vae.runs import METRICS
+from relaxit_vae import (
+    VAE,
+    Config,
+    InputError,
+    TrainingError,
+    evaluate,
+    reconstruct,
+    sample,
+    train,
+)
+from relaxit_vae.latents import relaxations
+from relaxit_vae.runs import values
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +30,7 @@ def run(mnist, tmp_path_factory):
 
 
 def metrics(run):
-    return list(csv.DictReader((run.folder / METRICS).read_text().splitlines()))
+    return list(csv.DictReader((run.folder / "metrics.csv").read_text().splitlines()))
 
 
 def weights(run):
@@ -42,18 +54,30 @@ def test_a_run_leaves_its_options(run, mnist):
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("reconstruction.png", (873, 351)), ("samples.png", (873, 873)), ("loss.png", (900, 600))],
+    [("reconstruction.png", (873, 351)), ("samples.png", (873, 873)), ("loss.png", (1350, 350))],
 )
 def test_a_run_leaves_pictures(run, name, size):
     with Image.open(run.folder / name) as picture:
         assert picture.size == size
 
 
+def test_a_run_shows_what_each_category_changes(run):
+    with Image.open(run.folder / "latent.png") as picture:
+        assert picture.width > picture.height
+
+
 def test_a_run_leaves_logs_of_every_epoch(run):
     rows = metrics(run)
-    for column in ("train/elbo", "train/kl", "train/reconstruction", "test/elbo"):
-        assert len([row for row in rows if row[column]]) == 2, column
-    assert list((run.folder / "tensorboard").glob("events.out.tfevents.*"))
+    assert [(row["epoch"], row["step"]) for row in rows] == [("1", "1"), ("2", "2")]
+    for column in ("train/elbo", "train/kl", "train/reconstruction", "test/elbo", "seconds"):
+        assert all(abs(float(row[column])) >= 0 for row in rows), column
+    log = EventAccumulator(str(run.folder / "tensorboard")).Reload()
+    assert {"train/elbo", "train/kl", "test/elbo", "temperature"} <= set(log.Tags()["scalars"])
+    assert {"reconstruction", "samples", "latent", "loss"} == set(log.Tags()["images"])
+
+
+def test_a_run_leaves_its_evaluation(run):
+    assert json.loads((run.folder / "evaluation.json").read_text()) == asdict(run.evaluation)
 
 
 def test_the_checkpoint_is_the_trained_model(run, mnist):
@@ -61,6 +85,8 @@ def test_the_checkpoint_is_the_trained_model(run, mnist):
     assert evaluation == run.evaluation
     assert evaluation.images == 50
     assert evaluation.elbo == pytest.approx(evaluation.reconstruction - evaluation.kl)
+    assert evaluation.elbo == pytest.approx(float(metrics(run)[-1]["test/elbo"]))
+    assert (evaluation.units, evaluation.code) == (3, "discrete")
 
 
 def test_drawing_is_a_function_of_the_seed(run, mnist):
@@ -85,9 +111,9 @@ def test_training_is_a_function_of_the_seed(config, tmp_path):
 def test_every_epoch_sees_all_images_in_a_new_order(config, few, monkeypatch):
     seen, step = [], VAE.training_step
 
-    def watched(self, batch):
-        seen.append(batch)
-        return step(self, batch)
+    def watched(self, batch, batch_idx):
+        seen.append(batch.images)
+        return step(self, batch, batch_idx)
 
     monkeypatch.setattr(VAE, "training_step", watched)
     train(config(epochs=2, batch_size=30), quiet=True)
@@ -111,7 +137,7 @@ def test_the_random_state_of_the_caller_is_left_alone(config):
 def test_training_improves_the_bound(config, latent, hard):
     options = {"latent": latent, "hard": hard, "batch_size": 10, "learning_rate": 3e-3}
     run = train(config(epochs=8, **options), quiet=True)
-    bounds = [float(row["test/elbo"]) for row in metrics(run) if row["test/elbo"]]
+    bounds = [float(row["test/elbo"]) for row in metrics(run)]
     assert run.evaluation.elbo == pytest.approx(bounds[-1], abs=5)
     assert bounds[-1] > bounds[0] + 50
     assert run.evaluation.elbo > -260
@@ -119,7 +145,7 @@ def test_training_improves_the_bound(config, latent, hard):
 
 def test_a_run_is_overwritten_only_when_told(config):
     train(config(), quiet=True)
-    with pytest.raises(InputError, match="--output must be a new folder unless --overwrite"):
+    with pytest.raises(InputError, match="--output must be a new folder unless --overwrite or"):
         train(config(seed=1), quiet=True)
     assert json.loads((config().folder / "config.json").read_text())["seed"] == 0
     train(config(seed=1), overwrite=True, quiet=True)
@@ -137,3 +163,50 @@ def test_unusable_options_leave_no_folder(config, tmp_path):
     with pytest.raises(InputError, match="--latent must be one of"):
         train(config(latent="concrete"), quiet=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("latent", sorted(relaxations()))
+def test_every_latent_trains_with_the_same_command(config, latent):
+    options = {"variables": 3, "categories": 4, "batch_size": 50}
+    run = train(config(latent=latent, **options), quiet=True, importance_samples=5)
+    assert -1000 < run.evaluation.elbo < 0
+    assert -1000 < run.evaluation.bound < 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"precision": "64-true"},
+        {"precision": "bf16-mixed"},
+        {"optimizer": "adamw"},
+        {"optimizer": "sgd"},
+        {"prior": "learned"},
+        {"binarize": "dynamic"},
+        {"kl": "relaxed"},
+    ],
+    ids=lambda options: "-".join(map(str, *options.items())),
+)
+def test_options_train(config, options):
+    run = train(config(batch_size=20, **options), quiet=True, importance_samples=3)
+    assert -1000 < run.evaluation.bound < 0
+
+
+def test_the_temperature_is_annealed_and_kept(config):
+    options = {"temperature": 1.0, "final_temperature": 0.25, "annealing": "linear"}
+    run = train(config(epochs=2, batch_size=50, **options), quiet=True, importance_samples=3)
+    assert [float(row["temperature"]) for row in metrics(run)] == [0.75, 0.25]
+    assert VAE.load(run.checkpoint).latent.temperature == 0.25
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(config):
+    with pytest.raises(TrainingError) as error:
+        train(config(learning_rate=1e30, batch_size=20, epochs=3), quiet=True)
+    for part in ("at step ", "temperature 0.5", "of the encoder are not finite"):
+        assert part in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_values_of_a_variable():
+    assert values(torch.Size([])).tolist() == [0, 1]
+    assert torch.equal(values(torch.Size([3])), torch.eye(3))
+    assert values(torch.Size([2, 3])).argmax(-1).tolist() == [[0, 1], [1, 2], [2, 0]]

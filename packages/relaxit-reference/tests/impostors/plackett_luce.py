@@ -54,7 +54,7 @@ class SubtractsFromOne:
     """log(1 - pi) of what is left: nothing, where one category has nearly all the mass."""
 
     pretends = "PlackettLuce(k=2)"
-    named = "the greatest entry of probs is at least 1"
+    named = "entry of probs is at"
 
     @staticmethod
     def log_prob(value, probs=None, logits=None):

@@ -12,10 +12,15 @@ from typing import Any
 import torch
 from pyro.distributions import Delta
 from torch import Tensor
-from torch.distributions import Distribution, kl_divergence, register_kl
+from torch.distributions import (
+    Bernoulli,
+    Distribution,
+    OneHotCategorical,
+    kl_divergence,
+    register_kl,
+)
 
 from relaxit_torch import matrices
-from relaxit_torch.families import BernoulliFamily, CategoricalFamily
 from relaxit_torch.parameters import Parameter
 from relaxit_torch.relaxed_distribution import RelaxedDistribution
 
@@ -23,7 +28,7 @@ from relaxit_torch.relaxed_distribution import RelaxedDistribution
 @register_kl(RelaxedDistribution, RelaxedDistribution)
 @register_kl(RelaxedDistribution, Distribution)
 @register_kl(Distribution, RelaxedDistribution)
-def of_discrete_laws(p: Distribution, q: Distribution) -> Tensor:
+def of_discrete_laws(p: Any, q: Any) -> Tensor:
     """For all pairs that have no closed form of their own: that of the discrete laws where both
     are discrete, or an error that says what to do instead.
     """
@@ -31,10 +36,14 @@ def of_discrete_laws(p: Distribution, q: Distribution) -> Tensor:
     if not all(law.hard for law in ours):
         raise no_exact_form(p, q)
     dtype = functools.reduce(torch.promote_types, (law.dtype for law in ours))
-    for family, formula in ((BernoulliFamily, of_bernoulli), (CategoricalFamily, of_categories)):
-        if isinstance(p, family) and isinstance(q, family):
+    laws = [
+        law._working.discrete if isinstance(law, RelaxedDistribution) else law for law in (p, q)
+    ]
+    if any(isinstance(law, RelaxedDistribution) for law in laws):
+        raise no_exact_form(p, q)
+    for kind, formula in ((Bernoulli, of_bernoulli), (OneHotCategorical, of_categories)):
+        if len(ours) == 2 and all(isinstance(law, kind) for law in laws):
             return formula(p._working.logits, q._working.logits).to(dtype)
-    laws = (law._working.discrete if law in ours else law for law in (p, q))
     divergence: Tensor = kl_divergence(*laws)
     return divergence.to(dtype)
 
@@ -63,7 +72,7 @@ def _of_a_point(p: Delta, q: RelaxedDistribution) -> Tensor:
     return -q.log_prob(p.v)
 
 
-def no_exact_form(p: Distribution, q: Distribution) -> NotImplementedError:
+def no_exact_form(p: object, q: object) -> NotImplementedError:
     """The error that says what to use in place of a closed form."""
     return NotImplementedError(
         f"KL({type(p).__name__} || {type(q).__name__}) has no exact form here; estimate it as the "

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
+from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.datasets.mnist import (  # type: ignore[import-untyped]
@@ -24,9 +25,12 @@ from torchvision.datasets.mnist import (  # type: ignore[import-untyped]
 )
 
 from relaxit_vae.errors import InputError
+from relaxit_vae.seeds import seed_for
 
 Split = Literal["train", "test"]
 PIXELS = 28 * 28
+BLOCK = 100
+"""Images that share a stream of noise in evaluation, whatever the batches are."""
 PREFIXES: dict[Split, str] = {"train": "train", "test": "t10k"}
 FILES = [
     f"{prefix}-{kind}-ubyte"
@@ -48,20 +52,58 @@ class Images(Dataset[Tensor]):
     def __getitem__(self, index: Tensor | slice) -> Tensor:
         return self.pixels[index].flatten(start_dim=1) / 255  # (batch, 784)
 
+    def to(self, device: torch.device) -> "Images":
+        """The same on a device, without a copy where they are there already."""
+        if self.pixels.device == device:
+            return self
+        return Images(self.pixels.to(device), self.labels.to(device))
+
     def of_each_digit(self, count: int) -> Tensor:
         """The first image of every digit, then the second, ...: shape `(10 * count, 784)`."""
         rows = [(self.labels == digit).nonzero().flatten()[:count] for digit in range(10)]
         return self[torch.stack(rows, dim=1).flatten()]
 
 
-class IndexBatches(Sampler[Tensor]):
-    """Batches of indices into `size` images; shuffled if there is a `seed`, anew in every epoch.
+class Batch(NamedTuple):
+    """What one process is given of a batch to train on."""
 
-    The order is a function of seed and epoch alone. Lightning calls `set_epoch`.
+    images: Tensor
+    """Grey levels `(share, 784)`."""
+    total: int
+    """How many images all processes are given."""
+
+
+class Piece(NamedTuple):
+    """What one process is given of a batch to evaluate: some images, in their blocks."""
+
+    images: Tensor
+    """Grey levels of whole blocks, `(images, 784)`."""
+    first_block: int
+    """The number of the first of these blocks."""
+    start: int
+    """The first of the images to evaluate, ..."""
+    stop: int
+    """... and the first after them."""
+
+
+class IndexBatches(Sampler[tuple[Tensor, int]]):
+    """Indices of one process's share of each batch, and the size of the whole batch.
+
+    `size` images are shuffled, anew in every epoch, if there is a `seed`. The order is a function
+    of seed and epoch alone. Lightning calls `set_epoch`.
     """
 
-    def __init__(self, size: int, batch_size: int, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        seed: int | None = None,
+        *,
+        process: int = 0,
+        processes: int = 1,
+    ) -> None:
         self.size, self.batch_size, self.seed, self.epoch = size, batch_size, seed, 0
+        self.process, self.processes = process, processes
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of this epoch."""
@@ -70,20 +112,70 @@ class IndexBatches(Sampler[Tensor]):
     def __len__(self) -> int:
         return math.ceil(self.size / self.batch_size)
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[tuple[Tensor, int]]:
         if self.seed is None:
             order = torch.arange(self.size)
         else:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+            generator = torch.Generator().manual_seed(seed_for("order", self.seed, self.epoch))
             order = torch.randperm(self.size, generator=generator)
-        for start in range(0, self.size, self.batch_size):
-            yield order[start : start + self.batch_size]
+        for batch in order.split(self.batch_size):
+            yield batch.tensor_split(self.processes)[self.process], len(batch)
 
 
-def batches(images: Images, batch_size: int, *, seed: int | None = None) -> DataLoader[Tensor]:
-    """A loader of `(batch, 784)` grey levels; shuffled if there is a `seed`."""
-    sampler = IndexBatches(len(images), batch_size, seed)
-    return DataLoader(images, sampler=sampler, batch_size=None)
+class Digits(LightningDataModule):
+    """Training and test images, which lie in one tensor each on the device.
+
+    Loaders give indices; images are selected where they are, so that there is nothing for worker
+    processes to do. `batch_size` counts the images of all processes together.
+    """
+
+    def __init__(
+        self, training: Images | None, test: Images, *, batch_size: int, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.training, self.test, self.batch_size, self.seed = training, test, batch_size, seed
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        assert self.training is not None
+        return self._indices(self.training, self.batch_size, self.seed)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return self._indices(self.test, BLOCK)
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        return self._indices(self.test, self.batch_size)
+
+    def _indices(self, images: Images, batch_size: int, seed: int | None = None) -> DataLoader[Any]:
+        trainer = self.trainer
+        sampler = IndexBatches(
+            len(images),
+            batch_size,
+            seed,
+            process=trainer.global_rank if trainer else 0,
+            processes=trainer.world_size if trainer else 1,
+        )
+        return DataLoader(_Itself(), sampler=sampler, batch_size=None)
+
+    def transfer_batch_to_device(
+        self, batch: tuple[Tensor, int], device: torch.device, dataloader_idx: int
+    ) -> Batch | Piece:
+        index, total = batch
+        if self.trainer is not None and self.trainer.training:
+            assert self.training is not None
+            self.training = self.training.to(device)
+            return Batch(self.training[index.to(device)], total)
+        self.test = self.test.to(device)
+        start, stop = (int(index[0]), int(index[-1]) + 1) if len(index) else (0, 0)
+        first = start // BLOCK
+        begin, end = first * BLOCK, math.ceil(stop / BLOCK) * BLOCK
+        return Piece(self.test[begin:end], first, start - begin, stop - begin)
+
+
+class _Itself(Dataset[Any]):
+    """Items are the indices that the sampler gives."""
+
+    def __getitem__(self, index: Any) -> Any:
+        return index
 
 
 def load_images(split: Split, data_dir: Path | None = None) -> Images:

@@ -1,44 +1,38 @@
 """What the commands do, as functions."""
 
+import json
 import logging
 import shutil
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from relaxit_vae.config import Config
-from relaxit_vae.data import Images, batches, load_images
+from relaxit_vae import figures
+from relaxit_vae.checkpoints import AtomicCheckpointIO, load_checkpoint
+from relaxit_vae.config import Config, flag
+from relaxit_vae.data import BLOCK, Digits, Images, load_images
 from relaxit_vae.errors import InputError
-from relaxit_vae.figures import save_grid, save_loss, save_pairs
-from relaxit_vae.module import VAE, binarized
-from relaxit_vae.objective import Terms
+from relaxit_vae.evaluation import Evaluation, binarized
+from relaxit_vae.files import write_text
+from relaxit_vae.history import History
+from relaxit_vae.module import VAE
+from relaxit_vae.processes import is_first_process
+from relaxit_vae.seeds import drawn_from
 
 CHECKPOINT = Path("checkpoints", "last.ckpt")
-METRICS = Path("csv", "metrics.csv")
-BLOCK = 100
-"""Images per step of evaluation."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Means over the test images, in nats per image.
-
-    `elbo = reconstruction - kl` is the one-sample lower bound of the discrete model.
-    """
-
-    elbo: float
-    kl: float
-    reconstruction: float
-    images: int
+IMPORTANCE_SAMPLES = 100
+"""Samples of each image for the importance-weighted bound, unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -49,29 +43,91 @@ class Run:
     checkpoint: Path
     evaluation: Evaluation
     seconds: float
+    seconds_per_epoch: float
+    """The median over the epochs, without evaluation."""
+    elbo_by_epoch: tuple[float, ...]
+    """The one-sample bound on the test images after each epoch."""
 
 
-def train(config: Config, *, overwrite: bool = False, quiet: bool = False) -> Run:
+def train(
+    config: Config,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    quiet: bool = False,
+    importance_samples: int = IMPORTANCE_SAMPLES,
+) -> Run:
     """Train as `config` says; leave options, logs, checkpoint and figures in `config.folder`.
 
-    Raises `InputError` when the options or the data are unusable, or when the folder is not empty.
-    With `overwrite` an earlier run there is removed; any other folder is refused still.
+    With `resume` an interrupted run there goes on from its last whole epoch and ends with the
+    parameters that it would have had. With `overwrite` an earlier run there is removed.
+
+    Raises:
+        InputError: the options, the data or the checkpoint are unusable, or the folder is not
+            empty: then nothing there is changed.
+        TrainingError: the loss is not finite.
     """
     start = time.perf_counter()
     training, test = load_images("train", config.data_dir), load_images("test", config.data_dir)
-    with _seeded(config.seed), _hushed():
+    with drawn_from("weights", config.seed), _hushed():
         model = VAE(config)
-        folder = _new_folder(config.folder, overwrite)
-        config.save(folder / "config.json")
-        _trainer(config, folder, quiet).fit(
-            model,
-            batches(training, config.batch_size, seed=config.seed),
-            batches(test, BLOCK),
+        checkpoint = _last_checkpoint(config) if resume else None
+        if not resume and is_first_process():
+            _make_folder(config.folder, overwrite)
+            config.save(config.folder / "config.json")
+        history = History(config.folder)
+        trainer = _trainer(config, history, quiet)
+        digits = Digits(training, test, batch_size=config.batch_size, seed=config.seed)
+        trainer.fit(model, digits, ckpt_path=checkpoint, weights_only=True)
+        model.importance_samples = importance_samples
+        trainer.test(model, digits, verbose=False)
+    run = Run(
+        config.folder,
+        config.folder / CHECKPOINT,
+        model.evaluation(),
+        time.perf_counter() - start,
+        median(float(row["seconds"] or 0) for row in history.rows),
+        tuple(float(row["test/elbo"] or 0) for row in history.rows),
+    )
+    if is_first_process():
+        _draw(model.cpu().eval(), test, run.folder, history)
+        write_text(run.folder / "evaluation.json", as_json(run.evaluation))
+    return run
+
+
+def evaluate(
+    checkpoint: Path,
+    *,
+    data_dir: Path | None = None,
+    importance_samples: int = IMPORTANCE_SAMPLES,
+    batch_size: int = BLOCK,
+    seed: int = 0,
+    devices: int = 1,
+    strategy: str = "auto",
+    accelerator: str = "auto",
+    quiet: bool = True,
+) -> Evaluation:
+    """The bounds of a trained model on the test images.
+
+    They are those of the shipped subset, or of the full data in `data_dir`. The figures are a
+    function of `seed` and `importance_samples`; the other options are about speed.
+    """
+    model, test = VAE.load(checkpoint), load_images("test", data_dir)
+    model.evaluation_seed, model.importance_samples = seed, importance_samples
+    with _hushed():
+        trainer = Trainer(
+            devices=devices,
+            strategy=strategy,
+            accelerator=accelerator,
+            callbacks=[] if quiet else [RichProgressBar()],
+            enable_progress_bar=not quiet,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
         )
-    model = model.cpu().eval()
-    _draw(model, test, folder)
-    evaluation = _evaluate(model, test, config.seed)
-    return Run(folder, folder / CHECKPOINT, evaluation, time.perf_counter() - start)
+        trainer.test(model, Digits(None, test, batch_size=batch_size), verbose=False)
+    return model.evaluation()
 
 
 def sample(checkpoint: Path, *, count: int = 100, seed: int = 0) -> Tensor:
@@ -86,71 +142,120 @@ def reconstruct(
     return _reconstruct(VAE.load(checkpoint), load_images("test", data_dir), seed)
 
 
-def evaluate(checkpoint: Path, *, data_dir: Path | None = None, seed: int = 0) -> Evaluation:
-    """The one-sample bound of the discrete model on the test images.
-
-    They are those of the shipped subset, or of the full data in `data_dir`.
-    """
-    return _evaluate(VAE.load(checkpoint), load_images("test", data_dir), seed)
+def as_json(evaluation: Evaluation, **more: Any) -> str:
+    """The figures for machines."""
+    return json.dumps(asdict(evaluation) | more, indent=2) + "\n"
 
 
 @torch.inference_mode()
 def _generate(model: VAE, count: int, seed: int) -> Tensor:
-    with _seeded(seed):
+    with drawn_from("samples", seed):
         return model.generate(count)
 
 
 @torch.inference_mode()
 def _reconstruct(model: VAE, test: Images, seed: int) -> tuple[Tensor, Tensor]:
     originals = test.of_each_digit(2)
-    with _seeded(seed):
-        return originals, model.reconstruct(binarized(originals, model.config.binarize))
+    with drawn_from("reconstructions", seed):
+        return originals, model.reconstruct(_prepared(model, originals))
 
 
 @torch.inference_mode()
-def _evaluate(model: VAE, test: Images, seed: int) -> Evaluation:
-    with _seeded(seed):
-        blocks = [
-            model.bound(binarized(block, model.config.binarize)) for block in batches(test, BLOCK)
-        ]
-    means = {
-        name: torch.cat(parts).double().mean().item()
-        for name, *parts in zip(Terms._fields, *blocks, strict=True)
-    }
-    return Evaluation(**means, images=len(test))
+def _effects(model: VAE, test: Images, seed: int) -> Tensor:
+    """Pixel means `(variables, values, 10, 784)`: the code of an image of each digit, changed."""
+    with drawn_from("effects", seed):
+        code = model.code(_prepared(model, test.of_each_digit(1)))  # (10, *code_shape)
+    choices = values(code.shape[2:]).to(code.dtype)
+    changed = code.expand(code.shape[1], len(choices), *code.shape).clone()
+    for variable in range(code.shape[1]):
+        changed[variable, :, :, variable] = choices[:, None]
+    return model.decode(changed).sigmoid()
 
 
-def _draw(model: VAE, test: Images, folder: Path) -> None:
+def values(event: torch.Size) -> Tensor:
+    """Values of one variable: both bits, all categories, or each followed by the next ones."""
+    if not event:
+        return torch.tensor([0.0, 1.0])
+    categories = torch.eye(event[-1])
+    if len(event) == 1:
+        return categories
+    start = torch.arange(event[-1])[:, None]
+    return categories[(start + torch.arange(event[0])) % event[-1]]
+
+
+def _prepared(model: VAE, images: Tensor) -> Tensor:
+    return binarized(images.to(model.dtype), model.config.binarize)
+
+
+def _draw(model: VAE, test: Images, folder: Path, history: History) -> None:
+    """Write the pictures of a run, and show them in TensorBoard too."""
     seed = model.config.seed
-    save_pairs(folder / "reconstruction.png", *_reconstruct(model, test, seed))
-    save_grid(folder / "samples.png", _generate(model, 100, seed))
-    save_loss(folder / "loss.png", folder / METRICS)
+    figures.save_pairs(folder / "reconstruction.png", *_reconstruct(model, test, seed))
+    figures.save_grid(folder / "samples.png", _generate(model, 100, seed))
+    figures.save_effects(folder / "latent.png", _effects(model, test, seed))
+    figures.save_curves(folder / "loss.png", history.rows)
+    figures.show_in_tensorboard(folder / "tensorboard", sorted(folder.glob("*.png")))
 
 
-def _trainer(config: Config, folder: Path, quiet: bool) -> Trainer:
+def _trainer(config: Config, history: History, quiet: bool) -> Trainer:
     checkpoints = ModelCheckpoint(
-        dirpath=folder / "checkpoints", filename="last", enable_version_counter=False
+        dirpath=config.folder / "checkpoints",
+        filename="last",
+        enable_version_counter=False,
+        save_on_train_epoch_end=True,
     )
+    progress = [] if quiet else [RichProgressBar()]
     return Trainer(
         max_epochs=config.epochs,
-        devices=1,
-        logger=[
-            CSVLogger(folder, name="csv", version=""),
-            TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False),
-        ],
-        callbacks=[checkpoints] if quiet else [checkpoints, RichProgressBar()],
+        devices=config.devices,
+        strategy=config.strategy,
+        accelerator=config.accelerator,
+        precision=config.precision,
+        plugins=[AtomicCheckpointIO()],
+        logger=TensorBoardLogger(
+            config.folder, name="tensorboard", version="", default_hp_metric=False
+        ),
+        callbacks=[history, checkpoints, *progress],
         enable_progress_bar=not quiet,
         enable_model_summary=False,
         log_every_n_steps=1,
         num_sanity_val_steps=0,
+        use_distributed_sampler=False,
     )
 
 
-def _new_folder(folder: Path, overwrite: bool) -> Path:
+def _last_checkpoint(config: Config) -> Path | None:
+    """The checkpoint to go on from; `None` for a run that has not finished its first epoch."""
+    path = config.folder / "config.json"
+    if not path.exists():
+        raise InputError(f"--resume must find a run in --output, but {path} does not exist")
+    before, now = Config.load(path), config
+    for declared in fields(Config):
+        name = declared.name
+        if name in ("data_dir", "output"):
+            continue
+        if getattr(now, name) != getattr(before, name):
+            raise InputError(
+                f"{flag(name)} must be {getattr(before, name)}, as when the run in "
+                f"{config.folder} began, but got {getattr(now, name)}"
+            )
+    checkpoint = config.folder / CHECKPOINT
+    if not checkpoint.exists():
+        return None
+    saved = load_checkpoint(checkpoint)["hyper_parameters"]
+    own = before.plain()
+    if any(saved.get(name) != own[name] for name in own if name not in ("data_dir", "output")):
+        raise InputError(
+            f"--resume must find the run's own checkpoint, but {checkpoint} is another"
+        )
+    return checkpoint
+
+
+def _make_folder(folder: Path, overwrite: bool) -> None:
     if folder.exists() and any(folder.iterdir()):
         if not overwrite:
             raise InputError(
-                f"--output must be a new folder unless --overwrite, but {folder} exists"
+                f"--output must be a new folder unless --overwrite or --resume, but {folder} exists"
             )
         if not (folder / "config.json").exists():
             raise InputError(
@@ -158,30 +263,31 @@ def _new_folder(folder: Path, overwrite: bool) -> Path:
             )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Draw from this seed inside, and leave the caller's random state as it was."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield
 
 
 @contextmanager
 def _hushed() -> Iterator[None]:
     """Without Lightning's greetings, nor warnings that do not concern the user.
 
-    Batches are index selections and need no workers; `LeafSpec` is how Lightning calls torch.
+    Batches are index selections and need no workers; `LeafSpec` is how Lightning calls torch;
+    figures are summed over processes before they are logged; a run that goes on has checkpoints,
+    also in a folder that was moved.
     """
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
-            for text in ("does not have many workers", "LeafSpec"):
+            for text in (
+                "many workers",
+                "LeafSpec",
+                "sync_dist",
+                "exists and is not empty",
+                "dirpath has changed",
+            ):
                 warnings.filterwarnings("ignore", f".*{text}")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

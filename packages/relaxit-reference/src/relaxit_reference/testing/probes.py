@@ -47,7 +47,6 @@ class Probe:
     - unit: noise and real parameters too lie in (0, 1), so that each is valid in place of another;
     - moderate: nothing is extreme, and the values are samples;
     - typical: the ranges that the specification states, with equal entries in one batch element;
-    - ends: every number at one end of its typical range or the other;
     - impossible: moderate, with categories that are never chosen, some of which the value has, and
       rows of a value that are not of one sample;
     - extreme: probabilities and values far beyond what is typical;
@@ -86,7 +85,7 @@ def has_chart(law: Any) -> bool:
 def probes(spec: Spec, seed: int) -> list[Probe]:
     """Inputs of every region, for each way in which the parameters can be given."""
     random = np.random.default_rng(seed)
-    regions = ["unit", "moderate", *["typical"] * 2, "impossible", *["extreme"] * 2, "edge", "ends"]
+    regions = ["unit", "moderate", *["typical"] * 2, "impossible", *["extreme"] * 2, "edge"]
     if not any(isinstance(p.domain, CategoryLogits | Simplex) for p in spec.parameters.values()):
         regions.remove("impossible")
     if any(isinstance(p.domain, Positive) for p in spec.parameters.values()):
@@ -119,8 +118,6 @@ def _probe(
 ) -> Probe:
     def draw_unit(shape: tuple[int, ...]) -> Array:
         drawn = random.random(shape)
-        if region == "ends":
-            drawn = np.round(drawn)
         if len(shape) > 1 and shape[0] == BATCH:  # entries of events
             if region == "typical":
                 drawn[0] = 0.5
@@ -130,7 +127,7 @@ def _probe(
         return drawn
 
     shapes = {name: first if name == names[0] else (BATCH,) for name in names}
-    ranges = {} if region in ("typical", "extreme", "ends", "low") else _moderate(spec, region)
+    ranges = {} if region in ("typical", "extreme", "low") else _moderate(spec, region)
     if region == "low":
         positive = {n: p for n, p in spec.parameters.items() if isinstance(p.domain, Positive)}
         ranges = {n: (p.typical[0], p.typical[0]) for n, p in positive.items() if p.typical}

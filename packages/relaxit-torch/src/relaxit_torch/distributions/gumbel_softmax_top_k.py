@@ -128,6 +128,14 @@ class GumbelSoftmaxTopK(RowsFamily):
     def _relax(self, noise: Tensor) -> Tensor:
         return torch.softmax(self._masked_scores(noise), -1)
 
+    def _relax_hard(self, noise: Tensor, soft: Tensor) -> Tensor:
+        # Not from `soft`, which at a high temperature is rounded to ties.
+        of_rows = noise if self.independent_noise else noise.unsqueeze(-2)
+        score = self.logits.unsqueeze(-2) + of_rows
+        masked = rows.without_earlier_choices(score.expand(*score.shape[:-2], *self.event_shape))
+        choices = masked.argmax(-1, keepdim=True)
+        return torch.zeros_like(soft).scatter(-1, choices, 1.0)
+
     def _log_prob(self, value: Tensor) -> Tensor:
         hard = self.harden(value)
         taken = hard.cumsum(-2) > hard
@@ -175,7 +183,7 @@ class GumbelSoftmaxTopK(RowsFamily):
 def _kl(p: GumbelSoftmaxTopK, q: GumbelSoftmaxTopK) -> Tensor:
     """That of the first rows, of which the others are functions; none with rows of own noise."""
     if p.hard or q.hard or p.independent_noise or q.independent_noise:
-        divergences.no_exact_form(p, q)
+        raise divergences.no_exact_form(p, q)
     divergences.require_equal("k", p.k, q.k)
     divergences.require_equal("temperatures", p.temperature, q.temperature)
     return divergences.of_concrete(p.logits, q.logits)

@@ -1,0 +1,165 @@
+"""The bounds of a trained model on images, in nats per image.
+
+All noise of a block of 100 images comes from a stream of its own, drawn in portions of fixed size:
+the figures do not depend on the batches, nor on the number of processes.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from relaxit_vae.config import Binarize
+from relaxit_vae.data import BLOCK, Piece
+from relaxit_vae.latents import Code, readable
+from relaxit_vae.objective import elbo, law_kl, log_likelihood, log_mean_exp, per_image
+from relaxit_vae.seeds import drawn_from
+
+if TYPE_CHECKING:
+    from relaxit_vae.module import VAE
+
+PORTION = 25
+"""Samples of each image of a block that are in memory at once."""
+ACTIVE = 0.01
+"""Variance over the images above which a posterior mean counts as active (Burda et al. 2016)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Means over the test images, in nats per image.
+
+    `elbo = reconstruction - kl` is the one-sample lower bound and `bound` the importance-weighted
+    one, of the model whose latent variable is the `code`. `relaxed_bound` is the same of the model
+    whose decoder reads relaxed codes.
+    """
+
+    elbo: float
+    bound: float
+    bound_stderr: float
+    """The standard error of `bound` as a mean over images."""
+    kl: float
+    reconstruction: float
+    objective: float
+    """What training maximises: `elbo`, with a decoder that reads relaxed codes."""
+    relaxed_bound: float | None
+    """`None` where the relaxed law has a finite divergence from no prior."""
+    gap: float | None
+    """`relaxed_bound - bound`: what making the code discrete costs."""
+    active_units: int
+    """Latent variables whose posterior mean varies over the images."""
+    units: int
+    code: str
+    """`discrete`; `discrete, matched in mean` where hardened samples have no such law; `relaxed`
+    where the method relaxes no discrete variable."""
+    importance_samples: int
+    images: int
+
+
+def binarized(images: Tensor, how: Binarize) -> Tensor:
+    """Grey levels as they are, compared with 1/2, or as the means of fresh Bernoulli draws."""
+    match how:
+        case "none":
+            return images
+        case "threshold":
+            return (images > 0.5).to(images.dtype)
+        case "dynamic":
+            return torch.bernoulli(images)
+
+
+@torch.inference_mode()
+def moments(model: "VAE", piece: Piece, *, seed: int, importance_samples: int) -> dict[str, Tensor]:
+    """Sums over the images of a piece, of figures and of their squares; all in double precision."""
+    figures: dict[str, list[Tensor]] = {}
+    for first in range(0, len(piece.images), BLOCK):
+        block = piece.images[first : first + BLOCK]
+        kept = slice(max(piece.start - first, 0), min(piece.stop - first, BLOCK))
+        number = piece.first_block + first // BLOCK
+        with drawn_from("evaluation", seed, number, device=block.device):
+            for name, figure in evaluate_block(model, block, kept, importance_samples).items():
+                figures.setdefault(name, []).append(figure.double())
+    joined = {name: torch.cat(parts) for name, parts in figures.items()}
+    sums = {name: torch.stack([f.sum(0), f.square().sum(0)]) for name, f in joined.items()}
+    return sums | {"images": piece.images.new_tensor(piece.stop - piece.start).double()}
+
+
+def evaluate_block(
+    model: "VAE", images: Tensor, kept: slice, importance_samples: int
+) -> dict[str, Tensor]:
+    """Figures of the images that are kept; the noise is that of all of them."""
+    images = binarized(images, model.config.binarize)
+    encoded = model.encode(images)
+    code, prior = Code.of(model.latent.posterior(encoded)), model.latent.code_prior()
+    value = code.law.sample()
+    try:
+        kl = law_kl(code.law, prior)
+    except NotImplementedError:
+        kl = per_image(code.law.log_prob(value) - prior.log_prob(value), prior)
+    terms = elbo(images[kept], model.decode(code.read(value)[kept]), kl[kept])
+    figures = {**terms._asdict(), "mean": code.mean()[kept]}
+    if not importance_samples:
+        return figures
+    figures["objective"] = model.objective(images).elbo[kept]
+    figures["bound"] = log_mean_exp(
+        log_weights(model, images, kept, importance_samples, code.law, prior, code.read)
+    )
+    if model.latent.is_relaxed:
+        posterior = model.latent.posterior(encoded, log_space=True)
+        relaxed_prior = model.latent.prior(log_space=True)
+
+        def read(value: Tensor) -> Tensor:
+            return readable(posterior, value)
+
+        figures["relaxed_bound"] = log_mean_exp(
+            log_weights(model, images, kept, importance_samples, posterior, relaxed_prior, read)
+        )
+    return figures
+
+
+def log_weights(
+    model: "VAE",
+    images: Tensor,
+    kept: slice,
+    samples: int,
+    posterior: Distribution,
+    prior: Distribution,
+    read: Callable[[Tensor], Tensor],
+) -> Iterator[Tensor]:
+    """`log p(image, latent) - log q(latent)` of so many samples, in portions `(samples, kept)`."""
+    for start in range(0, samples, PORTION):
+        value = posterior.sample((min(PORTION, samples - start),))
+        log_ratio = per_image(prior.log_prob(value) - posterior.log_prob(value), prior)
+        pixel_logits = model.decode(read(value[:, kept]).to(images.dtype))
+        yield log_likelihood(images[kept], pixel_logits) + log_ratio[:, kept]
+
+
+def summarised(sums: Mapping[str, Tensor], model: "VAE", importance_samples: int) -> Evaluation:
+    """The means, from sums over all images."""
+    count = sums["images"].item()
+    means = {name: total[0] / count for name, total in sums.items() if name != "images"}
+    spread = sums["mean"][1] / count - means["mean"].square()  # (units, *event)
+    active = spread.flatten(1).sum(1) > ACTIVE if spread.dim() > 1 else spread > ACTIVE
+    bound = means["bound"].item()
+    variance = (sums["bound"][1] / count - bound**2).clamp(min=0) * count / max(count - 1, 1)
+    if model.latent.is_relaxed:
+        relaxed_bound: float | None = means["relaxed_bound"].item()
+    else:
+        relaxed_bound = bound if model.latent.is_finite else None
+    return Evaluation(
+        elbo=means["elbo"].item(),
+        bound=bound,
+        bound_stderr=math.sqrt(variance.item() / count),
+        kl=means["kl"].item(),
+        reconstruction=means["reconstruction"].item(),
+        objective=means["objective"].item(),
+        relaxed_bound=relaxed_bound,
+        gap=None if relaxed_bound is None else relaxed_bound - bound,
+        active_units=int(active.sum()),
+        units=len(active),
+        code=model.latent.code_kind,
+        importance_samples=importance_samples,
+        images=int(count),
+    )

@@ -1,0 +1,42 @@
+"""The tables of the site are those of the results that are committed."""
+
+import json
+import re
+from pathlib import Path
+from statistics import mean
+
+import pytest
+
+from relaxit_vae.comparison import table
+
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE = DOCS / "api" / "relaxit_vae.md"
+RESULTS = sorted((DOCS / "results").glob("vae-*.json"))
+
+pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="an installed package has no site")
+
+
+def load(name):
+    return json.loads((DOCS / "results" / name).read_text())
+
+
+def test_every_table_is_that_of_its_results():
+    page = PAGE.read_text()
+    shown = re.findall(r"<!-- (vae-[\w-]+\.json) -->\n\n((?:\|.*\n)+)", page)
+    assert shown
+    for name, lines in shown:
+        assert lines == table(load(name)["rows"]), name
+
+
+def test_the_figures_of_protocol_a_are_those_of_its_results():
+    rows = load("vae-protocol-a.json")["rows"]
+    assert len(rows) == 3
+    after = [-mean(row["elbo_by_epoch"][epoch - 1] for row in rows) for epoch in (10, 20)]
+    assert f"{after[0]:.1f} nats after 10 epochs and {after[1]:.1f} after 20" in PAGE.read_text()
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.name)
+def test_results_say_where_they_come_from(path):
+    about = json.loads(path.read_text())["about"]
+    assert {"command", "commit", "cpu", "python", "versions"} <= about.keys()
+    assert not re.search(r"(^|\s)/", about["command"])  # no path of a machine

@@ -1,0 +1,172 @@
+"""Bounds against the enumeration of all codes, and what they may not depend on."""
+
+import dataclasses
+import itertools
+import math
+
+import pytest
+import torch
+
+from relaxit_vae import VAE, Config, evaluate, train
+from relaxit_vae.data import Piece, load_images
+from relaxit_vae.evaluation import log_weights, moments
+from relaxit_vae.latents import Code, relaxations
+from relaxit_vae.objective import log_likelihood, log_mean_exp
+
+BITS = 8
+
+
+@pytest.fixture(scope="module")
+def images():
+    return load_images("test")[:5]
+
+
+def fresh(**options):
+    """A model without training, whose posterior and likelihoods vary between codes.
+
+    By about a nat, so that importance weights have a relative variance of some units.
+    """
+    torch.manual_seed(0)
+    model = VAE(Config(hidden=(16,), binarize="threshold", **options)).eval()
+    with torch.no_grad():
+        model.encoder[-1].weight *= 3
+        model.encoder[-1].bias.copy_(model.latent.raw_prior)
+        model.decoder[-1].weight *= 0.4
+        for raw in model.latent.shared.values():
+            raw += 0.1
+    return model
+
+
+@torch.no_grad()
+def exact(model, images, codes):
+    """log p(image) of the model with a uniform prior, over all codes."""
+    images = (images > 0.5).float()
+    likelihood = log_likelihood(images, model.decode(codes)[:, None])  # (codes, images)
+    return likelihood.double().logsumexp(0) - math.log(len(codes))
+
+
+def bits():
+    return torch.tensor(list(itertools.product([0.0, 1.0], repeat=BITS)))
+
+
+def rows():
+    """All ordered choices of 2 of 5 categories, for each of two variables."""
+    one = torch.stack([torch.eye(5)[list(p)] for p in itertools.permutations(range(5), 2)])
+    return torch.stack([torch.stack(pair) for pair in itertools.product(one, repeat=2)])
+
+
+def figures(model, images, importance_samples, seed=0):
+    piece = Piece(images, 0, 0, len(images))
+    found = moments(model, piece, seed=seed, importance_samples=importance_samples)
+    return {
+        name: (sums[0] / len(images)).mean().item() for name, sums in found.items() if sums.ndim
+    }
+
+
+@torch.no_grad()
+def code_bound(model, images, importance_samples):
+    images = (images > 0.5).float()
+    code, prior = Code.of(model.posterior(images)), model.latent.code_prior()
+    laws = (code.law, prior, code.read)
+    weights = log_weights(model, images, slice(None), importance_samples, *laws)
+    return log_mean_exp(weights).mean().item()
+
+
+BINARY = [
+    "binary-concrete",
+    "correlated-relaxed-bernoulli",
+    "gaussian-relaxed-bernoulli",
+    "hard-concrete",
+    "stochastic-times-smooth",
+    "straight-through-bernoulli",
+]
+
+
+@pytest.mark.parametrize("latent", [name for name in BINARY if name in relaxations()])
+def test_the_bound_equals_the_enumeration_of_all_256_codes(images, latent):
+    model = fresh(latent=latent, variables=BITS)
+    bound = code_bound(model, images, 20_000)
+    assert bound == pytest.approx(exact(model, images, bits()).mean().item(), abs=0.01)
+
+
+@pytest.mark.skipif("gumbel-softmax-top-k" not in relaxations(), reason="not exported yet")
+def test_the_bound_of_ordered_rows_equals_their_enumeration(images):
+    model = fresh(latent="gumbel-softmax-top-k", variables=2, categories=5, hard=True)
+    bound = code_bound(model, images, 20_000)
+    assert bound == pytest.approx(exact(model, images, rows()).mean().item(), abs=0.01)
+
+
+@pytest.mark.parametrize("latent", ["binary-concrete", "gumbel-softmax"])
+def test_one_sample_is_below_many_and_many_are_below_the_truth(images, latent):
+    model = fresh(latent=latent, variables=BITS, categories=2)
+    codes = bits()
+    if model.latent.code_shape != (BITS,):
+        codes = torch.stack([1 - codes, codes], dim=-1)
+    one, many = figures(model, images, 1), figures(model, images, 2000)
+    truth = exact(model, images, codes).mean().item()
+    assert one["elbo"] == pytest.approx(one["reconstruction"] - one["kl"], abs=1e-3)
+    assert one["elbo"] < many["bound"] < truth + 0.05
+
+
+def test_the_halves_of_the_draws_bound_worse_together(images):
+    """Jensen's inequality, exactly, for the draws of an evaluation."""
+    model = fresh(latent="binary-concrete", variables=BITS)
+    posterior, prior = Code.of(model.posterior(images)).law, model.latent.code_prior()
+    with torch.no_grad():
+        weights = list(
+            log_weights(model, images, slice(None), 200, posterior, prior, lambda value: value)
+        )
+    assert sum(map(len, weights)) == 200
+    middle = len(weights) // 2
+    halves = torch.stack([log_mean_exp(weights[:middle]), log_mean_exp(weights[middle:])])
+    assert (log_mean_exp(weights) >= halves.mean(0)).all()
+
+
+def test_the_relaxed_bound_is_one_of_the_relaxed_model(images):
+    """It grows with the number of samples, and is above its one-sample value."""
+    model = fresh(latent="binary-concrete", variables=BITS, kl="relaxed")
+    few, many = (figures(model, images, n)["relaxed_bound"] for n in (1, 1000))
+    assert few < many < 0
+
+
+@pytest.fixture(scope="module")
+def run(mnist, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluation") / "run"
+    options = {"epochs": 1, "hidden": (16,), "variables": 4, "binarize": "dynamic"}
+    return train(Config(data_dir=mnist, output=folder, **options), quiet=True)
+
+
+def numbers(evaluation):
+    return [v for v in dataclasses.astuple(evaluation) if isinstance(v, int | float)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 50, 1000])
+def test_figures_do_not_depend_on_the_batch_size(run, mnist, batch_size):
+    options = {"data_dir": mnist, "importance_samples": 150}
+    expected = evaluate(run.checkpoint, **options)
+    found = evaluate(run.checkpoint, batch_size=batch_size, **options)
+    assert numbers(found) == pytest.approx(numbers(expected), abs=1e-4)
+    assert found.images == 50
+
+
+def test_figures_are_a_function_of_the_seed(run, mnist):
+    first, again, other = (
+        evaluate(run.checkpoint, data_dir=mnist, seed=seed, importance_samples=10)
+        for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first.bound != other.bound
+
+
+def test_pieces_of_blocks_add_up(images):
+    """A batch that begins and ends within blocks of noise."""
+    model = fresh(latent="binary-concrete", variables=4)
+    test = load_images("test")
+    options = {"seed": 0, "importance_samples": 3}
+    whole = moments(model, Piece(test[:250], 0, 0, 250), **options)
+    parts = [
+        moments(model, Piece(test[:200], 0, 0, 130), **options),
+        moments(model, Piece(test[100:250], 1, 30, 150), **options),
+    ]
+    for name, sums in whole.items():
+        assert torch.allclose(sum(part[name] for part in parts), sums, rtol=1e-6), name
