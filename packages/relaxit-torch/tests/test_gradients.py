@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from relaxit_reference import Spec
@@ -75,6 +75,8 @@ def directional(data, spec: Spec, law, parameters, argument, method: str, names)
     output = torch.where(law.tensor(counted) > 0, law.tensor(cotangent) * found, 0).sum()
     script = reproduction(spec, parameters, reference_method, argument)
     expected = derivative(lambda step: numeric(moved(step)), np.zeros(()), np.ones(()))
+    if spec.event_dim > 1:  # where an earlier row has a tie, a later one jumps within the step
+        assume(np.isfinite(expected[0]))
     compare(name, expected, output, leaves[name], along, script)
 
 

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import relaxit_torch as rt
 from relaxit_reference import GumbelSoftmaxTopK as Reference
+from relaxit_torch.rows import greatest
 
 K = 7
 
@@ -262,6 +265,18 @@ def test_rsample_khot_is_the_sum_of_the_rows(dtype, k: int, logits: Tensor, temp
         torch.testing.assert_close(one, other, rtol=100 * tolerance, atol=tolerance * size)
 
 
+@pytest.mark.parametrize("categories", [2, 9, 100, 1_000, 1_003])
+@pytest.mark.parametrize("k", [1, 2, 7, 60])
+def test_the_greatest_are_in_the_order_of_a_stable_sort(k: int, categories: int) -> None:
+    if k > categories:
+        return
+    # Every number twice, once as the last.
+    shuffled = torch.stack([torch.randperm(categories) for _ in range(50)])
+    score = (shuffled // 2).float()
+    expected = score.sort(stable=True, dim=-1, descending=True).indices[:, :k]
+    assert torch.equal(greatest(score, k), expected)
+
+
 def test_rsample_khot_of_many_categories_is_the_sum_of_the_rows() -> None:
     law = rt.GumbelSoftmaxTopK(100, 0.5, logits=torch.zeros(8, 10_000))
     for hard in (False, True):
@@ -312,6 +327,27 @@ def test_khot_gradients_are_numbers_at_the_extremes(precision: str) -> None:
         weights = torch.linspace(-1, 1, khot.numel(), dtype=dtype).reshape(khot.shape)
         for gradient in torch.autograd.grad((weights * khot).sum(), leaves.values()):
             assert not gradient.isnan().any()
+
+
+class Largest(TorchDispatchMode):
+    """The most entries that a tensor has which any operation makes."""
+
+    entries = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        sizes = [x.numel() for x in tree_leaves(result) if isinstance(x, Tensor)]
+        self.entries = max(self.entries, *sizes, 0)
+        return result
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_khot_vectors_make_no_rows(hard: bool) -> None:
+    logits = torch.zeros(3, 1_000, requires_grad=True)
+    law = rt.GumbelSoftmaxTopK(50, 0.5, logits=logits, hard=hard, validate_args=False)
+    with Largest() as largest:
+        torch.autograd.grad(law.rsample_khot((2,)).sum(), logits)
+    assert largest.entries == 2 * 3 * 1_000
 
 
 def test_khot_vectors_equal_those_of_the_reference() -> None:

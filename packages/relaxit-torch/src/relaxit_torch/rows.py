@@ -5,6 +5,9 @@ import math
 import torch
 from torch import Tensor
 
+BLOCK = 8
+"""Entries of which `greatest` compares the maxima first: on a CPU it then takes half the time."""
+
 
 def without_earlier_choices(scores: Tensor) -> Tensor:
     """`scores` of rows, `(*shape, k, K)`, with -inf where an earlier row has its greatest one."""
@@ -52,9 +55,19 @@ def follow_from_first(value: Tensor, taken: Tensor, dtype: torch.dtype) -> Tenso
 
 def greatest(score: Tensor, k: int) -> Tensor:
     """Where the `k` greatest are, in descending order; of equal ones the first, as in argmax."""
-    score = score.detach()
+    score, categories = score.detach(), score.shape[-1]
     # One more than k, so that the order of the last of them is right too.
-    candidates = score.topk(min(k + 1, score.shape[-1])).indices.sort(-1).values
+    wanted, blocks = min(k + 1, categories), categories // BLOCK
+    candidates = torch.arange(categories, device=score.device).expand(score.shape)
+    if blocks > wanted:
+        # They lie in the blocks that have the greatest maxima, and there are fewer of those.
+        maxima = score[..., : BLOCK * blocks].unflatten(-1, (BLOCK, blocks)).amax(-2)
+        chosen = maxima.topk(wanted, sorted=False).indices
+        entries = candidates[..., : BLOCK * blocks].unflatten(-1, (BLOCK, blocks))
+        entries = entries.gather(-1, chosen.unsqueeze(-2).expand(*entries.shape[:-1], wanted))
+        candidates = torch.cat([entries.flatten(-2), candidates[..., BLOCK * blocks :]], -1)
+    top = score.gather(-1, candidates).topk(wanted, sorted=False).indices
+    candidates = candidates.gather(-1, top).sort(-1).values
     order = score.gather(-1, candidates).sort(stable=True, dim=-1, descending=True).indices
     return candidates.gather(-1, order)[..., :k]
 

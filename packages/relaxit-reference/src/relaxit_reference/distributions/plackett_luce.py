@@ -50,10 +50,12 @@ class PlackettLuce(CategoricalParameters, ReferenceDistribution):
         rows = np.asarray(x, dtype=np.float64)
         log_pi = np.broadcast_to(self.log_pi[..., None, :], (*self.batch_shape, *self.event_shape))
         chosen = np.sum(np.where(rows == 1, log_pi, 0), axis=-1)
-        left = logsumexp(log_pi, axis=-1, b=taken_before(rows) == 0)
+        # pi_i / (pi_i + others) = 1 / (1 + others / pi_i), of the others that are left.
+        others = logsumexp(log_pi, axis=-1, b=taken_before(rows) + rows == 0)
         with np.errstate(invalid="ignore"):  # -inf - -inf, of categories that are never chosen
-            log_pmf = np.nan_to_num(np.sum(chosen - left, axis=-1), nan=-np.inf, neginf=-np.inf)
-        return np.where(Arrangement().contains(rows), log_pmf, -np.inf)
+            log_pmf = np.sum(-np.logaddexp(0, others - chosen), axis=-1)
+        possible = Arrangement().contains(rows) & np.all(chosen > -np.inf, axis=-1)
+        return np.where(possible, log_pmf, -np.inf)
 
     def mode(self) -> Array:
         order = np.argsort(-self.log_pi, axis=-1, kind="stable")[..., : self.k]
