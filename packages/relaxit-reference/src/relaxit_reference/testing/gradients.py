@@ -77,14 +77,20 @@ def curve(
 
 
 def derivative(
-    function: Callable[[Array], Array], value: Array, along: Array, step: float = 1e-4
+    function: Callable[[Array], Array],
+    value: Array,
+    along: Array,
+    step: float = 1e-4,
+    terms: float = 0.0,
 ) -> tuple[float, float]:
     """The derivative of `sum(function)` at `value` in one direction, with a bound on its error.
 
     Central differences at `step` and `step / 2`, extrapolated (Richardson). The error bound is what
     the extrapolation changed, plus the rounding of `function` over the step; at a kink, where the
     slopes of both sides do not approach each other, it is their distance: any slope between is one.
-    At a jump, such as where a step leads out of the support, there is none: the bound is infinite.
+    `terms` is the size of what cancels in each entry of `function`: a log density of 0 may be a sum
+    of logarithms, whose rounding it does not show. At a jump, such as where a step leads out of the
+    support, there is no slope: the bound is infinite.
     """
     here = function(value)
 
@@ -98,7 +104,7 @@ def derivative(
     if not np.all(np.isfinite([*coarse, *fine])):
         return 0.0, np.inf
     change = (sum(fine) - sum(coarse)) / 2
-    rounding = 1e-14 * float(np.sum(np.abs(here))) / step
+    rounding = 1e-14 * float(np.sum(np.abs(here) + terms)) / step
     distance = abs(fine[0] - fine[1])
     kink = distance if distance > 0.75 * abs(coarse[0] - coarse[1]) else 0.0
     return sum(fine) / 2 + change / 3, abs(change) + rounding + kink
