@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from relaxit_reference import Spec
 from relaxit_reference.testing import strategies
-from relaxit_reference.testing.conditioning import relax_tolerance
+from relaxit_reference.testing.conditioning import noise_in_favour, relax_tolerance
 from relaxit_reference.testing.messages import reproduction
 
 
@@ -21,6 +21,9 @@ def test_relax_equals_the_reference(data, spec: Spec, dtype: str, build_law) -> 
     value = build_law(spec, parameters, dtype).relax(noise)
     expected, tolerance = law.relax(noise), relax_tolerance(spec, parameters, noise, dtype)
     script = reproduction(spec, parameters, "relax", noise)
+    if spec.event_dim > 1:
+        compare_rows(spec, law, parameters, noise, value, dtype, script)
+        return
     if not spec.relax.support.discrete:
         with np.errstate(invalid="ignore"):  # -inf - -inf, where they are equal
             equal = (np.abs(value - expected) <= tolerance) | (value == expected)
@@ -36,6 +39,21 @@ def test_relax_equals_the_reference(data, spec: Spec, dtype: str, build_law) -> 
         in_favour = np.where(np.abs(noise - soft) <= tolerance, value, law.relax(noise))
     in_favour = np.where(value == law.relax(noise), value, in_favour)
     assert np.array_equal(in_favour, value), f"torch: {value}, relaxed: {soft}\n{script}"
+
+
+def compare_rows(spec: Spec, law, parameters, noise, value, dtype: str, script: str) -> None:
+    """Rows depend on the choices of those before them: they are those of noise that chooses so."""
+    assert np.all(spec.relax.support.contains(value)), f"torch: {value}\n{script}"
+    moved, by = noise_in_favour(law, noise, law.harden(value), dtype)
+    expected = law.relax(moved)
+    tolerance = np.zeros(())
+    if not spec.relax.support.discrete:
+        # A softmax changes by at most twice the relative size that its scores do.
+        by = by if noise.ndim == value.ndim else by[..., None, :]
+        change = 2 * by / np.asarray(parameters["temperature"])[..., None, None] * expected
+        tolerance = relax_tolerance(spec, parameters, moved, dtype) + change
+    right = np.all(np.abs(value - expected) <= tolerance, axis=(-2, -1))
+    assert np.all(right), f"torch: {value}\nreference: {expected}\n{script}"
 
 
 def test_harden_equals_the_reference(spec: Spec, build_law) -> None:
