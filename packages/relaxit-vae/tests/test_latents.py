@@ -227,8 +227,16 @@ def test_hard_latents_have_no_log_space():
 @pytest.mark.parametrize(
     ("name", "hard", "kl", "kind"),
     [
-        ("binary-concrete", False, "discrete", "discrete"),
+        ("binary-concrete", False, "closed-form", "discrete"),
+        ("binary-concrete", True, "discrete", "discrete"),
+        ("gumbel-softmax", False, "closed-form", "discrete"),
         ("gumbel-softmax", True, "discrete", "discrete"),
+        ("gumbel-softmax-top-k", False, "closed-form", "discrete"),
+        ("gumbel-softmax-top-k", True, "discrete", "discrete"),
+        ("correlated-relaxed-bernoulli", False, "relaxed", "discrete"),
+        ("hard-concrete", False, "relaxed", "discrete"),
+        ("invertible-gaussian", False, "closed-form", "discrete"),
+        ("logistic-normal-softmax", False, "closed-form", "relaxed"),
         ("stochastic-times-smooth", False, "discrete", "discrete, matched in mean"),
         ("straight-through-bernoulli", False, "discrete", "discrete"),
         ("gaussian-relaxed-bernoulli", False, "closed-form", "discrete"),

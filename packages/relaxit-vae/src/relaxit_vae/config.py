@@ -85,8 +85,8 @@ class Config:
     prior: Prior = option("uniform", "All codes as likely, or probabilities that are learned.")
     kl: Divergence | None = option(
         None,
-        "Divergence in the objective; by default discrete where the encoder emits logits of the "
-        "discrete law and a closed form exists, else that of the relaxed laws.",
+        "Divergence in the objective; by default one that makes it a bound: discrete with hard "
+        "values; with relaxed values closed-form if there is one, else relaxed.",
     )
     binarize: Binarize = option("none", "Grey levels, pixels above 1/2, or fresh Bernoulli draws.")
     optimizer: Optimizer = option("adam", "Method of torch.optim.")

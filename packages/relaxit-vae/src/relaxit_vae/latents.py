@@ -235,18 +235,16 @@ class Latent(nn.Module):
         return uniform_like(law) if self.uniform and hasattr(law, "logits") else law
 
     def default_kl(self) -> Divergence:
-        """The divergence of the evaluated model, as far as it is cheap.
+        """The divergence that makes the objective a lower bound of a model that is evaluated.
 
-        `discrete` where the encoder emits the logits of the discrete law. Where that law follows
-        from other parameters, perhaps by quadrature, the relaxed laws' own, which is at least as
-        large: `closed-form` if there is one, and otherwise at the sample, `relaxed`.
+        Hard values are codes of the discrete model. Relaxed ones are those of the relaxed model:
+        its divergence is taken in `closed-form` if there is one, and otherwise at the sample. Where
+        the relaxed laws have no finite one, `discrete` remains, which makes it a bound of neither.
         """
-        posterior = self.posterior(torch.zeros(1, self.parameter_size))
-        if self.is_hard:
+        if self.is_hard or not self.is_finite:
             return "discrete"
-        if "logits" in self.emitted:
-            discrete = _has_kl(Code.of(posterior).law, self.code_prior())
-            return "discrete" if discrete else "relaxed"
+        with drawn_from("example"), torch.no_grad():
+            posterior = self.posterior(torch.randn(1, self.parameter_size))
         return "closed-form" if _has_kl(posterior, self.prior()) else "relaxed"
 
     @cached_property

@@ -9,7 +9,8 @@ on the image, and the divergence is between its approximate posterior and its pr
 - `relaxed_kl` or `closed_form_kl` of the relaxed laws, with a decoder that reads the relaxed code:
   a bound of the RELAXED model, whose latent variable is continuous.
 - `law_kl` of the discrete laws with a decoder that reads relaxed codes: a useful objective, but a
-  bound of neither, for its two terms speak of different variables.
+  bound of neither, for its two terms speak of different variables. It is no default where the
+  relaxed laws have a finite divergence.
 
 With grey levels as images the reconstruction term is the usual cross-entropy, not a
 log-probability; binarised images make it one.
