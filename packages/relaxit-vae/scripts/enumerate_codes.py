@@ -23,7 +23,12 @@ from relaxit_vae.objective import log_likelihood, log_mean_exp
 from relaxit_vae.provenance import provenance
 from relaxit_vae.seeds import drawn_from
 
-LATENTS = ("straight-through-bernoulli", "correlated-relaxed-bernoulli", "binary-concrete")
+LATENTS = (
+    "straight-through-bernoulli",
+    "binary-concrete",
+    "binary-concrete:hard",
+    "correlated-relaxed-bernoulli",
+)
 BITS, IMAGES, SAMPLES = 8, 100, 20_000
 
 
@@ -56,14 +61,15 @@ def main(data_dir: Path, output: Path) -> None:
     """Train and compare each latent."""
     found = {}
     for latent in LATENTS:
+        name, _, hard = latent.partition(":")
         with TemporaryDirectory() as scratch:
             config = Config(
-                latent=latent,
+                latent=name,
                 variables=BITS,
                 hidden=(400,),
                 binarize="threshold",
                 epochs=5,
-                hard=latent == "binary-concrete",
+                hard=bool(hard),
                 data_dir=data_dir,
                 output=Path(scratch, "run"),
             )
