@@ -33,10 +33,8 @@ def assert_names(message: str, name: str, domain, event: object, index: tuple) -
     match = re.fullmatch(pattern, message)
     assert match, f"not of the form 'NAME must be DOMAIN, but got VALUE': {message}"
     assert match["name"] == name, message
-    parts = [
-        words
-        for words, _ in domain.parts(torch.eye(2).expand(1, 2, 2)[(0,) * (2 - domain.event_dim)])
-    ]
+    any_value = torch.zeros((2,) * (1 + domain.event_dim))
+    parts = {words for words, _ in domain.parts(any_value)}
     assert match["domain"] in {str(domain), *parts}, message
     at = eval(match["at"])
     assert at[: len(index)] == index, message
@@ -216,6 +214,16 @@ def test_a_parameter_of_the_wrong_type_is_refused_by_name(
                 message = refused(what, build, spec, {**given, name: wrong}, error=TypeError)
                 expected = f"{name} must be a number or a tensor, but got {wrong!r}"
                 assert message == expected
+
+
+def test_complex_parameters_are_refused_by_name(spec: Spec, build, mild_parameters) -> None:
+    for names in spec.parameterisations():
+        given = mild_parameters(spec, names=names)
+        for name in names:
+            wrong = torch.as_tensor(given[name]) * (1 + 1j)
+            what = f"a complex {name}"
+            message = refused(what, build, spec, {**given, name: wrong}, error=TypeError)
+            assert message.startswith(f"{name} must be "), message
 
 
 def test_without_validation_no_value_is_checked(spec: Spec, build, mild_parameters) -> None:

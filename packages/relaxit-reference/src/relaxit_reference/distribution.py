@@ -262,23 +262,11 @@ class CategoricalParameters:
         return np.where(OneHot().contains(x), np.sum(self.pi * x, axis=-1), 0.0)
 
 
-class CorrelatedParameters:
+class CorrelatedParameters(BernoulliParameters):
     """`probs` or `logits` of Bernoulli variables, and the correlation matrix of their copula."""
 
-    probs: Numeric
-    logits: Numeric
     correlation_matrix: Numeric
     correlation_cholesky: Numeric
-
-    @property
-    def pi(self) -> Array:
-        """The probabilities of 1."""
-        return np.asarray(expit(self.logits) if self.probs is None else self.probs)
-
-    @property
-    def log_odds(self) -> Array:
-        """`logit(pi)`."""
-        return np.asarray(logit(self.probs) if self.logits is None else self.logits)
 
     @property
     def L(self) -> Array:  # noqa: N802

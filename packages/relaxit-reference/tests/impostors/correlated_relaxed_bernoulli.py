@@ -9,7 +9,7 @@ def log_odds(probs, logits):
     return logit(probs) if logits is None else logits
 
 
-def factor(correlation_matrix, correlation_cholesky):
+def factor(correlation_matrix=None, correlation_cholesky=None):
     if correlation_cholesky is None:
         return np.linalg.cholesky(correlation_matrix)
     return correlation_cholesky
@@ -41,16 +41,9 @@ class NoJacobianOfTheCopula:
     named = "Its density integrates to"
 
     @staticmethod
-    def log_prob(
-        value,
-        temperature,
-        probs=None,
-        logits=None,
-        correlation_matrix=None,
-        correlation_cholesky=None,
-    ):
+    def log_prob(value, temperature, probs=None, logits=None, **coupling):
         v, marginals = normal_and_marginals(value, temperature, probs, logits)
-        return log_normal(v, factor(correlation_matrix, correlation_cholesky)) + marginals.sum(-1)
+        return log_normal(v, factor(**coupling)) + marginals.sum(-1)
 
 
 class Uncorrelated:
@@ -75,15 +68,8 @@ class MatrixAsFactor:
     named = "Only where the distribution is given by"
 
     @staticmethod
-    def relax(
-        noise,
-        temperature,
-        probs=None,
-        logits=None,
-        correlation_matrix=None,
-        correlation_cholesky=None,
-    ):
-        matrix = correlation_cholesky if correlation_matrix is None else correlation_matrix
+    def relax(noise, temperature, probs=None, logits=None, **coupling):
+        (matrix,) = (given for given in coupling.values() if given is not None)
         return relaxed((matrix @ noise[..., None])[..., 0], temperature, probs, logits)
 
 
@@ -94,15 +80,8 @@ class FactorTransposed:
     named = "It differs at"
 
     @staticmethod
-    def relax(
-        noise,
-        temperature,
-        probs=None,
-        logits=None,
-        correlation_matrix=None,
-        correlation_cholesky=None,
-    ):
-        L = factor(correlation_matrix, correlation_cholesky)
+    def relax(noise, temperature, probs=None, logits=None, **coupling):
+        L = factor(**coupling)
         return relaxed((noise[..., None, :] @ L)[..., 0, :], temperature, probs, logits)
 
 
@@ -113,15 +92,8 @@ class LogitOfTheDistributionFunction:
     named = "noise is clamped"
 
     @staticmethod
-    def relax(
-        noise,
-        temperature,
-        probs=None,
-        logits=None,
-        correlation_matrix=None,
-        correlation_cholesky=None,
-    ):
-        L = factor(correlation_matrix, correlation_cholesky)
+    def relax(noise, temperature, probs=None, logits=None, **coupling):
+        L = factor(**coupling)
         u = np.clip(ndtr((L @ noise[..., None])[..., 0]), 1e-6, 1 - 1e-6)
         return expit((logit(u) + log_odds(probs, logits)) / temperature[..., None])
 
@@ -133,14 +105,7 @@ class OneVectorForTheBatch:
     named = "moves the value of element"
 
     @staticmethod
-    def relax(
-        noise,
-        temperature,
-        probs=None,
-        logits=None,
-        correlation_matrix=None,
-        correlation_cholesky=None,
-    ):
-        L = factor(correlation_matrix, correlation_cholesky)
+    def relax(noise, temperature, probs=None, logits=None, **coupling):
+        L = factor(**coupling)
         v = (L @ noise[..., :1, :, None])[..., 0]
         return relaxed(v, temperature, probs, logits)

@@ -90,7 +90,7 @@ def derivative(
     slopes of both sides do not approach each other, it is their distance: any slope between is one.
     `terms` is the size of what cancels in each entry of `function`: a log density of 0 may be a sum
     of logarithms, whose rounding it does not show. At a jump, such as where a step leads out of the
-    support, there is no slope: the bound is infinite.
+    support, there is no slope: NaN.
     """
     here = function(value)
 
@@ -102,7 +102,7 @@ def derivative(
 
     coarse, fine = slopes(step), slopes(step / 2)
     if not np.all(np.isfinite([*coarse, *fine])):
-        return 0.0, np.inf
+        return np.nan, np.inf
     change = (sum(fine) - sum(coarse)) / 2
     rounding = 1e-14 * float(np.sum(np.abs(here) + terms)) / step
     distance = abs(fine[0] - fine[1])
