@@ -35,7 +35,7 @@ def arm(distribution: Distribution, f: Function) -> Tensor:
     References:
         Yin, Zhou (2019), equation 5.
     """
-    variable, noise, pair, values = _evaluate_pair(distribution, f, "arm")
+    variable, noise, _, values = _evaluate_pair(distribution, f, "arm")
     weight = torch.tanh(noise / 2) / 2
     return _estimate(variable, values, weight)
 

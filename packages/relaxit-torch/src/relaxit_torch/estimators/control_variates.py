@@ -62,8 +62,8 @@ def relax(
 ) -> Tensor:
     r"""RELAX: the score function, with any differentiable function as control variate.
 
-    With scores $s = \theta + \text{noise}$ that harden to the sample $z$, $\tilde s$ the same scores
-    as a function of $\theta$ given $z$, and a control variate $c$,
+    With scores $s = \theta + \text{noise}$ that harden to the sample $z$, $\tilde s$ the same
+    scores as a function of $\theta$ given $z$, and a control variate $c$,
 
     $$\hat g = (f(z) - c(\tilde s)) \nabla \log p(z) + \nabla c(s) - \nabla c(\tilde s), \qquad
       c(s) = \eta f(\operatorname{softmax}(s / \tau)) + r(s).$$

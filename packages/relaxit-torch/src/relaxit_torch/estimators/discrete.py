@@ -100,7 +100,9 @@ class DiscreteVariable:
 
     def sum_event(self, tensor: Tensor) -> Tensor:
         """The sum over the entries of each event."""
-        return tensor.flatten(tensor.dim() - len(self.event_shape)).sum(-1) if self.event_shape else tensor
+        if not self.event_shape:
+            return tensor
+        return tensor.flatten(-len(self.event_shape)).sum(-1)
 
     def per_event(self, tensor: Tensor) -> Tensor:
         """A tensor of the batch shape, with dimensions of size 1 for those of an event."""
@@ -152,9 +154,9 @@ class DiscreteVariable:
         return self.sum_event(log_prob if self.one_hot else log_prob - softplus(self.logits))
 
     def jacobian(self, probs: Tensor) -> Tensor:
-        """A tensor whose derivative is that of `probs` with respect to logits that they have.
+        """A tensor whose derivative is that of `probs` with respect to their own logits.
 
-        For categories $\\operatorname{diag}(q) - q q^T$, for 0 and 1 $q (1 - q)$.
+        That is `diag(q) - q q^T` for categories, `q (1 - q)` for 0 and 1.
         """
         probs = probs.detach()
         if not self.one_hot:

@@ -16,7 +16,8 @@ def straight_through(distribution: Distribution, f: Function) -> Tensor:
     With $p$ the probabilities the estimate is $J(p) \nabla f(z)$, where $J(p)$ is their derivative:
     $\operatorname{diag}(p) - p p^T$ of categories, $p (1 - p)$ of 0 and 1.
 
-    Biased, unless `f` is linear in each variable. Evaluations of `f`: 1. `f` must be differentiable.
+    Biased, unless `f` is linear in each variable. Evaluations of `f`: 1. `f` must be
+    differentiable.
 
     Args:
         distribution: see `relaxit_torch.estimators`.

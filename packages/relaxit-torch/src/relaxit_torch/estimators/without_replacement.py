@@ -81,8 +81,8 @@ def _leave_out_ratios(log_weights: Tensor) -> tuple[Tensor, Tensor]:
     r"""$\log R(z)$, `(*batch, k)`, and $\log R_z(z')$, `(*batch, k, k)`, 0 on the diagonal.
 
     The weights are those of the integral of `PlackettLuce.subset_log_prob`: probabilities divided
-    by that of what is not drawn. To leave out a value that is drawn changes none of them: only its factor is
-    missing.
+    by that of what is not drawn. To leave out a value that is drawn changes none of them: only its
+    factor is missing.
     """
     k, device = log_weights.shape[-1], log_weights.device
     every = torch.arange(k, device=device)
