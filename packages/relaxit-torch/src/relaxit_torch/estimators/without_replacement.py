@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from relaxit_torch import noise
-from relaxit_torch.distributions.plackett_luce import log_product_integral
+from relaxit_torch.distributions.plackett_luce import product_integrand
 from relaxit_torch.estimators.discrete import DiscreteVariable, Function, attach
 from relaxit_torch.estimators.enumeration import MAX_STATES
 from relaxit_torch.parameters import check_count
@@ -35,7 +35,7 @@ def unordered_set(
             event are enumerated, `f` is not.
         f: likewise.
         k: how many values are drawn, at least 2 and at most all states.
-        max_states: more states than this are refused. Beyond them, memory grows as `k`$^3$.
+        max_states: more states than this are refused.
 
     Example:
         >>> import torch
@@ -84,21 +84,14 @@ def _leave_out_ratios(log_weights: Tensor) -> tuple[Tensor, Tensor]:
     by that of what is not drawn. To leave out a value that is drawn changes none of them: only its
     factor is missing.
     """
-    k, device = log_weights.shape[-1], log_weights.device
-    every = torch.arange(k, device=device)
-    first, second = torch.triu_indices(k, k, 1, device=device)
-    others = _without(every.expand(k, k), every[:, None])  # (k, k - 1)
-    remaining = _without(every.expand(len(first), k), torch.stack([first, second], -1))
-    full = log_product_integral(log_weights).unsqueeze(-1)
-    one_out = log_product_integral(log_weights[..., others])
-    pairs_out = log_product_integral(log_weights[..., remaining])
-    two_out = torch.diag_embed(one_out)  # so that a ratio on the diagonal is 1
-    two_out[..., first, second] = pairs_out
-    two_out[..., second, first] = pairs_out
-    return one_out - full, two_out - one_out.unsqueeze(-1)
-
-
-def _without(rows: Tensor, left_out: Tensor) -> Tensor:
-    """Rows of numbers without those of another tensor, `(n, k)` and `(n, m)` to `(n, k - m)`."""
-    kept = (rows.unsqueeze(-1) != left_out.unsqueeze(-2)).all(-1)
-    return rows[kept].reshape(len(rows), -1)
+    log_factors, log_measure = product_integrand(log_weights)  # (nodes, *batch, k)
+    integrand = log_factors.sum(-1) + log_measure
+    one_out = (integrand.unsqueeze(-1) - log_factors).logsumexp(0)
+    two_out = []
+    for i in range(log_weights.shape[-1]):  # one by one, for the sake of memory
+        without = integrand - log_factors[..., i]
+        row = (without.unsqueeze(-1) - log_factors).logsumexp(0)
+        row[..., i] = one_out[..., i]
+        two_out.append(row)
+    log_ratio = one_out - integrand.logsumexp(0).unsqueeze(-1)
+    return log_ratio, torch.stack(two_out, -2) - one_out.unsqueeze(-1)
