@@ -123,6 +123,16 @@ class PlackettLuce(DiscreteDistribution, RowsFamily):
 
 def log_product_integral(log_weights: Tensor) -> Tensor:
     """`log int_0^1 prod_i (1 - u^w_i) du` over the weights of the last dimension."""
+    log_factors, log_measure = product_integrand(log_weights)
+    return (log_factors.sum(-1) + log_measure).logsumexp(0).clamp(max=0)
+
+
+def product_integrand(log_weights: Tensor) -> tuple[Tensor, Tensor]:
+    """The factors of that integral at the nodes of a quadrature, and the weights of the nodes.
+
+    Both in logarithms, of shapes `(nodes, *batch, k)` and `(nodes, *ones)`. The nodes serve also
+    for the integral without some of the factors.
+    """
     # With u = exp(-exp(x)) the integrand is entire and log-concave, has its peak at 0 <= x <=
     # log(k + 1) and falls off to the left at least as exp(x), to the right as exp(-exp(x)). At a
     # distance a < pi / 2 from the real line it is at most cos(a)^-(k + 1) times as large (as where
@@ -135,6 +145,4 @@ def log_product_integral(log_weights: Tensor) -> Tensor:
     end = math.log(k + 1 + math.sqrt(2 * digits * (k + 1)) + digits)
     x = torch.arange(-digits, end, step, dtype=log_weights.dtype, device=log_weights.device)
     x = x.reshape(-1, *(1,) * (log_weights.dim() - 1))
-    factors = log1mexpexp(log_weights + x.unsqueeze(-1)).sum(-1)
-    log_integral = (x - x.exp() + factors).logsumexp(0) + math.log(step)
-    return log_integral.clamp(max=0)
+    return log1mexpexp(log_weights + x.unsqueeze(-1)), x - x.exp() + math.log(step)

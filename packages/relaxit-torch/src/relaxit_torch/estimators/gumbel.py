@@ -1,0 +1,145 @@
+"""Estimators by relaxed samples, which have noise of their own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+from torch.nn.functional import softplus
+
+from relaxit_torch import noise
+from relaxit_torch.distributions.binary_concrete import BinaryConcrete
+from relaxit_torch.distributions.gumbel_softmax import GumbelSoftmax
+from relaxit_torch.estimators.discrete import DiscreteVariable, Function
+from relaxit_torch.parameters import Parameter, check_count
+from relaxit_torch.straight_through import straight_through as forward_hard
+
+
+def gumbel_softmax(
+    distribution: Distribution, f: Function, *, temperature: Parameter = 1.0
+) -> Tensor:
+    r"""Gumbel-Softmax, or Concrete: `f` and its gradient at a relaxed sample.
+
+    Samples are those of `GumbelSoftmax` or `BinaryConcrete`. The value is `f` there.
+
+    Biased: the gradient of the relaxed objective, which approaches the discrete one as the
+    temperature goes to 0, where the variance grows without bound. Evaluations of `f`: 1. `f` must
+    be differentiable, and is called on relaxed samples.
+
+    Args:
+        distribution: see `relaxit_torch.estimators`.
+        f: likewise, on the interior of the simplex or of (0, 1).
+        temperature: $\tau > 0$, a number or a tensor of one for each variable.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import OneHotCategorical
+        >>> from relaxit_torch.estimators import gumbel_softmax
+        >>> logits = torch.zeros(8, 4, requires_grad=True)
+        >>> value = gumbel_softmax(
+        ...     OneHotCategorical(logits=logits), lambda c: c[..., 0].square(), temperature=0.5
+        ... )
+        >>> value.shape
+        torch.Size([8])
+
+    References:
+        Jang, Gu, Poole (2017), equation 2; Maddison, Mnih, Teh (2017), equation 10.
+    """
+    variable = DiscreteVariable.of(distribution)
+    return variable.differentiate(f, _relaxation(variable, temperature, hard=False).rsample())
+
+
+def gumbel_softmax_straight_through(
+    distribution: Distribution, f: Function, *, temperature: Parameter = 1.0
+) -> Tensor:
+    r"""Straight-through Gumbel-Softmax: a discrete sample forward, the relaxed one backward.
+
+    Biased. Evaluations of `f`: 1. `f` must be differentiable.
+
+    Args:
+        distribution: see `relaxit_torch.estimators`.
+        f: likewise; differentiated at discrete samples.
+        temperature: $\tau > 0$, a number or a tensor of one for each variable.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import OneHotCategorical
+        >>> from relaxit_torch.estimators import gumbel_softmax_straight_through
+        >>> logits = torch.zeros(8, 4, requires_grad=True)
+        >>> value = gumbel_softmax_straight_through(
+        ...     OneHotCategorical(logits=logits), lambda z: z[..., 0], temperature=0.5
+        ... )
+        >>> bool(((value == 0) | (value == 1)).all())
+        True
+
+    References:
+        Jang, Gu, Poole (2017), section 2.2.
+    """
+    variable = DiscreteVariable.of(distribution)
+    return variable.differentiate(f, _relaxation(variable, temperature, hard=True).rsample())
+
+
+def gumbel_rao(
+    distribution: Distribution, f: Function, *, temperature: Parameter = 1.0, samples: int = 10
+) -> Tensor:
+    r"""Gumbel-Rao: straight-through Gumbel-Softmax, averaged over the noise given the sample.
+
+    The discrete sample is drawn once; the noise of the backward pass is drawn `samples` times from
+    its law given that sample, and the derivatives of the relaxed samples are averaged.
+
+    Biased as `gumbel_softmax_straight_through`, with less variance. Evaluations of `f`: 1. `f` must
+    be differentiable.
+
+    Args:
+        distribution: see `relaxit_torch.estimators`.
+        f: likewise; differentiated at discrete samples.
+        temperature: $\tau > 0$, a number or a tensor of one for each variable.
+        samples: how often the noise is drawn; time and memory grow with it, evaluations of `f`
+            do not.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import OneHotCategorical
+        >>> from relaxit_torch.estimators import gumbel_rao
+        >>> logits = torch.zeros(8, 4, requires_grad=True)
+        >>> value = gumbel_rao(
+        ...     OneHotCategorical(logits=logits), lambda z: z[..., 0], temperature=0.5, samples=100
+        ... )
+        >>> bool(((value == 0) | (value == 1)).all())
+        True
+
+    References:
+        Paulus, Maddison, Krause (2021), equations 10 and 11.
+    """
+    variable = DiscreteVariable.of(distribution)
+    check_count("samples", samples)
+    hard = variable.sample()
+    # The noise is a constant: were it differentiated too, the mean over it would be another one.
+    constant = perturbed_given(variable, hard, samples) - variable.logits.detach()
+    soft = variable.squash(variable.divided(variable.logits + constant, temperature))
+    return variable.differentiate(f, forward_hard(hard, soft.mean(0)))
+
+
+@torch.no_grad()
+def perturbed_given(variable: DiscreteVariable, value: Tensor, samples: int) -> Tensor:
+    """Perturbed logits `(samples, *batch, *event)` of the law given that they harden to `value`."""
+    logits, shape = variable.logits, torch.Size((samples, *value.shape))
+    if variable.one_hot:
+        # The greatest is Gumbel(0, 1), as the probabilities sum to 1; the others are cut off there.
+        gumbel = noise.gumbel(shape, dtype=logits.dtype, device=logits.device)
+        greatest = (value * gumbel).sum(-1, keepdim=True)
+        others = -torch.logaddexp(-gumbel - logits, -greatest)
+        return torch.where(value > 0, greatest, others)
+    # A logistic variable cut off at 0, by its quantile function.
+    uniform = noise.uniform(shape, dtype=logits.dtype, device=logits.device)
+    sign = 2 * value - 1
+    return sign * (softplus(sign * logits + uniform.log()) - torch.log1p(-uniform))
+
+
+def _relaxation(
+    variable: DiscreteVariable, temperature: Parameter, *, hard: bool
+) -> GumbelSoftmax | BinaryConcrete:
+    family = GumbelSoftmax if variable.one_hot else BinaryConcrete
+    return family(
+        temperature, logits=variable.logits, hard=hard, validate_args=variable.validate_args
+    )

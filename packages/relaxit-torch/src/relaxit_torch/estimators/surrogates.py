@@ -1,0 +1,120 @@
+"""Straight-through estimators whose backward pass has no noise but the sample: Jacobians."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+from relaxit_torch.estimators.discrete import DiscreteVariable, Function, attach
+from relaxit_torch.parameters import Parameter
+from relaxit_torch.straight_through import straight_through as forward_hard
+
+
+def straight_through(distribution: Distribution, f: Function) -> Tensor:
+    r"""Straight-through: the sample forward, the probabilities backward.
+
+    With $p$ the probabilities the estimate is $J(p) \nabla f(z)$, where $J(p)$ is their derivative:
+    $\operatorname{diag}(p) - p p^T$ of categories, $p (1 - p)$ of 0 and 1.
+
+    Biased, unless `f` is linear in each variable. Evaluations of `f`: 1. `f` must be
+    differentiable.
+
+    Args:
+        distribution: see `relaxit_torch.estimators`.
+        f: likewise; differentiated at discrete samples.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import OneHotCategorical
+        >>> from relaxit_torch.estimators import straight_through
+        >>> logits = torch.zeros(4, requires_grad=True)
+        >>> payoff = torch.tensor([0.0, 1.0, 2.0, 5.0])
+        >>> straight_through(OneHotCategorical(logits=logits), lambda z: z @ payoff).backward()
+        >>> logits.grad  # exact, as f is linear
+        tensor([-0.5000, -0.2500,  0.0000,  0.7500])
+
+    References:
+        Bengio, Léonard, Courville (2013), section 4.
+    """
+    variable = DiscreteVariable.of(distribution)
+    return variable.differentiate(f, forward_hard(variable.sample(), variable.probs))
+
+
+def decoupled_straight_through(
+    distribution: Distribution,
+    f: Function,
+    *,
+    forward_temperature: Parameter = 1.0,
+    backward_temperature: Parameter = 1.0,
+) -> Tensor:
+    r"""Straight-through with one temperature for the sample and one for the backward pass.
+
+    With logits $\theta$ the sample is drawn from $\operatorname{softmax}(\theta / \tau_f)$, and the
+    backward pass is that of $\operatorname{softmax}(\theta / \tau_b)$; likewise with sigmoids. At
+    $\tau_f = \tau_b = 1$ it is `straight_through`. At another $\tau_f$ the value is `f` at a sample
+    of another law than that of `distribution`.
+
+    Biased. Evaluations of `f`: 1. `f` must be differentiable.
+
+    Args:
+        distribution: see `relaxit_torch.estimators`.
+        f: likewise; differentiated at discrete samples.
+        forward_temperature: $\tau_f > 0$, a number or a tensor of one for each variable.
+        backward_temperature: $\tau_b > 0$, likewise.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import Bernoulli
+        >>> from relaxit_torch.estimators import decoupled_straight_through
+        >>> logits = torch.zeros(3, requires_grad=True)
+        >>> value = decoupled_straight_through(
+        ...     Bernoulli(logits=logits), lambda b: b, backward_temperature=2.0
+        ... )
+        >>> value.sum().backward()
+        >>> logits.grad  # p (1 - p) / 2
+        tensor([0.1250, 0.1250, 0.1250])
+
+    References:
+        Shah, Yan, Mozer, Liu (2024).
+    """
+    variable = DiscreteVariable.of(distribution)
+    scores = variable.tempered(forward_temperature, name="forward_temperature").detach()
+    hard = variable.harden(scores + variable.noise())
+    soft = variable.squash(variable.tempered(backward_temperature, name="backward_temperature"))
+    return variable.differentiate(f, forward_hard(hard, soft))
+
+
+def reinmax(distribution: Distribution, f: Function, *, temperature: Parameter = 1.0) -> Tensor:
+    r"""ReinMax: straight-through to second order, by Heun's method.
+
+    With $p$ the probabilities, $p_\tau$ those at the temperature, and $J$ as in `straight_through`,
+
+    $$\hat g = \left(2 J(q) - \tfrac{1}{2} J(p)\right) \nabla f(z), \qquad
+      q = \tfrac{1}{2} (z + p_\tau).$$
+
+    Biased, unless the temperature is 1 and `f` quadratic in each variable. Evaluations of `f`: 1.
+    `f` must be differentiable.
+
+    Args:
+        distribution: see `relaxit_torch.estimators`.
+        f: likewise; differentiated at discrete samples.
+        temperature: $\tau > 0$, a number or a tensor of one for each variable; above 1 it trades
+            bias for variance.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import Bernoulli
+        >>> from relaxit_torch.estimators import reinmax
+        >>> logits = torch.zeros(3, requires_grad=True)
+        >>> reinmax(Bernoulli(logits=logits), lambda b: (b - 0.4) ** 2).sum().backward()
+        >>> logits.grad.shape
+        torch.Size([3])
+
+    References:
+        Liu, Dong, Liu, Yu, Gao (2023), equation 6 and algorithm 2.
+    """
+    variable = DiscreteVariable.of(distribution)
+    hard = variable.sample()
+    middle = (hard + variable.squash(variable.tempered(temperature))) / 2
+    path = 2 * variable.jacobian(middle) - variable.jacobian(variable.probs) / 2
+    return variable.differentiate(f, attach(hard, path))

@@ -1,0 +1,97 @@
+"""The score function over samples without replacement."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from relaxit_torch import noise
+from relaxit_torch.distributions.plackett_luce import product_integrand
+from relaxit_torch.estimators.discrete import DiscreteVariable, Function, attach
+from relaxit_torch.estimators.enumeration import MAX_STATES
+from relaxit_torch.parameters import check_count
+
+
+def unordered_set(
+    distribution: Distribution, f: Function, *, k: int = 2, max_states: int = MAX_STATES
+) -> Tensor:
+    r"""The unordered-set estimator: the score function over `k` different values of an event.
+
+    With $S$ the set of the values that are drawn without replacement, and $P_{-C}$ the law without
+    the values $C$,
+
+    $$\hat g = \sum_{z \in S} \nabla p(z)\, R(z) \Big(f(z) - p(z) f(z)
+        - \sum_{z' \in S, z' \neq z} p(z') R_z(z') f(z')\Big), \qquad
+      R(z) = \frac{P_{-z}(S \setminus z)}{P(S)}, \quad
+      R_z(z') = \frac{P_{-z,z'}(S \setminus \{z, z'\})}{P_{-z}(S \setminus z)}.$$
+
+    Its value is $\sum_{z \in S} p(z) R(z) f(z)$. With `k` the number of all states, both are exact.
+
+    Unbiased. Evaluations of `f`: `k`. `f` need not be differentiable.
+
+    Args:
+        distribution: see `relaxit_torch.estimators`. The log-probabilities of all states of an
+            event are enumerated, `f` is not.
+        f: likewise.
+        k: how many values are drawn, at least 2 and at most all states.
+        max_states: more states than this are refused.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import OneHotCategorical
+        >>> from relaxit_torch.estimators import unordered_set
+        >>> logits = torch.zeros(4, requires_grad=True)
+        >>> payoff = torch.tensor([0.0, 1.0, 2.0, 3.0])
+        >>> value = unordered_set(OneHotCategorical(logits=logits), lambda z: z @ payoff, k=4)
+        >>> value.backward()
+        >>> logits.grad  # all states are drawn: exact
+        tensor([-0.3750, -0.1250,  0.1250,  0.3750])
+
+    References:
+        Kool, van Hoof, Welling (2020), equations 9, 13 and 16.
+    """
+    variable = DiscreteVariable.of(distribution)
+    check_count("k", k)
+    states = variable.states(max_states)
+    if not 2 <= k <= len(states):
+        raise ValueError(
+            f"k must be an integer from 2 to the number of states, {len(states)}, but got {k}"
+        )
+    log_probs = variable.log_prob_of_states(states).movedim(0, -1)  # (*batch, states)
+    constant = log_probs.detach()
+    gumbel = noise.gumbel(constant.shape, dtype=constant.dtype, device=constant.device)
+    chosen = (constant + gumbel).topk(k).indices  # (*batch, k)
+    found = variable.evaluate(f, states[chosen.movedim(-1, 0)])  # (k, *batch)
+    left = constant.scatter(-1, chosen, -torch.inf).logsumexp(-1, keepdim=True)
+    log_probs = log_probs.gather(-1, chosen)
+    log_probs_drawn = log_probs.detach()
+    # A finite number where nothing is left: all weights are then as if infinite, and ratios 1.
+    left = left.clamp(min=torch.finfo(left.dtype).min / 2)
+    log_ratio, log_second_ratio = _leave_out_ratios(log_probs_drawn - left)
+    weight = (log_probs_drawn + log_ratio).exp()
+    values = found.detach().movedim(0, -1)
+    shares = (log_probs_drawn.unsqueeze(-2) + log_second_ratio).exp()  # (*batch, k, k)
+    advantage = values - (shares @ values.unsqueeze(-1)).squeeze(-1)
+    average = (weight.movedim(-1, 0) * found).sum(0)
+    return attach(average, (weight * advantage * log_probs).sum(-1))
+
+
+def _leave_out_ratios(log_weights: Tensor) -> tuple[Tensor, Tensor]:
+    r"""$\log R(z)$, `(*batch, k)`, and $\log R_z(z')$, `(*batch, k, k)`, 0 on the diagonal.
+
+    The weights are those of the integral of `PlackettLuce.subset_log_prob`: probabilities divided
+    by that of what is not drawn. To leave out a value that is drawn changes none of them: only its
+    factor is missing.
+    """
+    log_factors, log_measure = product_integrand(log_weights)  # (nodes, *batch, k)
+    integrand = log_factors.sum(-1) + log_measure
+    one_out = (integrand.unsqueeze(-1) - log_factors).logsumexp(0)
+    two_out = []
+    for i in range(log_weights.shape[-1]):  # one by one, for the sake of memory
+        without = integrand - log_factors[..., i]
+        row = (without.unsqueeze(-1) - log_factors).logsumexp(0)
+        row[..., i] = one_out[..., i]
+        two_out.append(row)
+    log_ratio = one_out - integrand.logsumexp(0).unsqueeze(-1)
+    return log_ratio, torch.stack(two_out, -2) - one_out.unsqueeze(-1)
