@@ -227,7 +227,7 @@ def bridge(
     with one_line_errors(), status("Drawing", quiet):
         from relaxit_vae import laplace
 
-        numbers = _numbers(concentration) if concentration else None
+        numbers = _numbers("concentration", concentration) if concentration else None
         target = picture(output, "bridge.png", overwrite)
         found = laplace.bridge(target, concentration=numbers, seed=seed)
         if json_file:
@@ -237,6 +237,43 @@ def bridge(
         f"{target}: KL(Dirichlet || logistic-normal) {found.kl:.6f} nats, "
         f"largest relative error of the concentration that comes back {found.error:.1e}",
     )
+
+
+def gradients(
+    checkpoint: Checkpoint,
+    estimators: Annotated[
+        str, typer.Option(help="Names separated by commas, with options as --estimator has them.")
+    ] = "reinmax,straight-through,gumbel-softmax-straight-through,gumbel-rao",
+    samples: Annotated[int, typer.Option(min=2, help="Draws of each estimator.")] = 512,
+    images: Annotated[int, typer.Option(min=1, help="How many test images.")] = 100,
+    temperatures: Annotated[
+        str | None, typer.Option(help="Numbers such as 0.5,1,2: a row for each.")
+    ] = None,
+    output: Output = Path(),
+    data_dir: DataDir = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Also write the table.")] = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare gradient estimates in a trained model with the sum over all codes: gradients.png."""
+    with one_line_errors(), status("Comparing gradients", quiet):
+        from relaxit_vae.gradients import gradients as compared
+
+        target = picture(output, "gradients.png", overwrite)
+        report = compared(
+            checkpoint,
+            estimators=estimators.split(","),
+            samples=samples,
+            images=images,
+            temperatures=_numbers("temperatures", temperatures) if temperatures else None,
+            data_dir=data_dir,
+            seed=seed,
+        )
+        report.plot(target)
+        if csv_file:
+            write_text(csv_file, report.to_csv())
+    say(quiet, f"{report}\n{target}")
 
 
 def _signature(**more: tuple[Any, Any]) -> Signature:
@@ -285,13 +322,11 @@ def _as_text(value: Any) -> Any:
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
-def _numbers(text: str) -> tuple[float, ...]:
+def _numbers(option: str, text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(
-            f"--concentration must be three positive numbers such as 2,3,5, but got {text}"
-        ) from None
+        raise InputError(f"--{option} must be numbers such as 2,3,5, but got {text}") from None
 
 
 def status(what: str, quiet: bool) -> AbstractContextManager[Any]:
@@ -339,5 +374,5 @@ _derive(
     importance_samples=(ImportanceSamples, 100),
     json_file=(JsonFile, None),
 )
-for command in (train, evaluate, sample, reconstruct, compare, bridge):
+for command in (train, evaluate, sample, reconstruct, compare, bridge, gradients):
     app.command()(command)

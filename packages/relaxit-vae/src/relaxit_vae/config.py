@@ -88,6 +88,11 @@ class Config:
         "Divergence in the objective; by default one that makes it a bound: discrete with hard "
         "values; with relaxed values closed-form if there is one, else relaxed.",
     )
+    estimator: str | None = option(
+        None,
+        "Gradient estimator of relaxit_torch.estimators, in kebab case, with options such as "
+        "gumbel-rao:samples=10: the decoder then reads codes of the discrete law.",
+    )
     binarize: Binarize = option("none", "Grey levels, pixels above 1/2, or fresh Bernoulli draws.")
     optimizer: Optimizer = option("adam", "Method of torch.optim.")
     learning_rate: float = option(1e-3, "Step size of the optimizer.", above=0)

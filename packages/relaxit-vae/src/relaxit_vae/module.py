@@ -1,22 +1,32 @@
 """The variational autoencoder as a LightningModule."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from torch.distributions import Distribution
 
 from relaxit_torch import RelaxedDistribution
 from relaxit_vae.checkpoints import load_checkpoint
 from relaxit_vae.config import Config
 from relaxit_vae.data import PIXELS, Batch, Piece
 from relaxit_vae.errors import InputError, TrainingError
+from relaxit_vae.estimation import as_one_event, find_estimator, takes_temperature
 from relaxit_vae.evaluation import Evaluation, binarized, moments, summarised
 from relaxit_vae.latents import Code, Latent, readable
 from relaxit_vae.networks import mlp
-from relaxit_vae.objective import Terms, closed_form_kl, elbo, law_kl, relaxed_kl
-from relaxit_vae.seeds import draw_from
+from relaxit_vae.objective import (
+    Terms,
+    closed_form_kl,
+    elbo,
+    law_kl,
+    log_likelihood,
+    relaxed_kl,
+)
+from relaxit_vae.seeds import draw_from, drawn_from
 
 
 class VAE(LightningModule):
@@ -38,8 +48,10 @@ class VAE(LightningModule):
             raise InputError(
                 f"--final-temperature must be an option of the latent, but {config.latent} has none"
             )
-        self.kl = config.kl or self.latent.default_kl()
+        self.estimator = find_estimator(config.estimator) if config.estimator else None
+        self.kl = config.kl or ("discrete" if self.estimator else self.latent.default_kl())
         self._check_divergence()
+        self._check_estimator()
         self.importance_samples, self.evaluation_seed = 0, config.seed
         self.training_sums = torch.zeros(0)
         self.evaluation_sums: dict[str, Tensor] = {}
@@ -80,13 +92,36 @@ class VAE(LightningModule):
         return pixel_logits
 
     def objective(self, images: Tensor) -> Terms:
-        """What training maximises: the decoder reads the relaxed code."""
+        """What training maximises: the decoder reads the relaxed code.
+
+        With an estimator it reads discrete codes, and the gradient of the reconstruction is what
+        the estimator makes of them.
+        """
         encoded = self.encode(images)
+        if self.estimator:
+            return self._estimated(images, self.latent.posterior(encoded))
         posterior = self.latent.posterior(encoded, log_space=self.kl == "relaxed")
         value = posterior.rsample()
         code = readable(posterior, value).to(images.dtype)
         kl = self._divergence(value, posterior).to(images.dtype)
         return elbo(images, self.decode(code), kl)
+
+    def _estimated(self, images: Tensor, posterior: RelaxedDistribution) -> Terms:
+        law, prior = Code.of(posterior).law, self.latent.code_prior()
+
+        def likelihood(code: Tensor) -> Tensor:
+            return log_likelihood(images, self.decode(code.to(images.dtype)))
+
+        reconstruction = self.estimate(as_one_event(law, prior), likelihood)
+        kl = law_kl(law, prior)
+        return Terms(reconstruction - kl, reconstruction, kl)
+
+    def estimate(self, law: Distribution, f: Callable[[Tensor], Tensor]) -> Tensor:
+        """`E f` by the estimator, at the temperature now if one was given."""
+        assert self.estimator
+        given = self.config.temperature and takes_temperature(self.estimator)
+        options = {"temperature": self.latent.temperature} if given else {}
+        return self.estimator(law, f, **options)
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """Pixel means `(batch, 784)` of codes drawn from the posterior of the evaluated model."""
@@ -131,6 +166,22 @@ class VAE(LightningModule):
                     f"--kl must be a divergence that the latent has, but {self.kl} of "
                     f"{self.config.latent}: {error}"
                 ) from error
+
+    def _check_estimator(self) -> None:
+        if not self.estimator:
+            return
+        if self.kl != "discrete":
+            raise InputError(f"--kl must be discrete with an --estimator, but got {self.kl}")
+        size = self.latent.parameter_size
+        try:
+            with drawn_from("example"), torch.enable_grad(), torch.inference_mode(False):
+                posterior = self.latent.posterior(torch.zeros(1, size, requires_grad=True))
+                self._estimated(torch.zeros(1, PIXELS), posterior)
+        except (TypeError, ValueError, NotImplementedError) as error:
+            raise InputError(
+                f"--estimator must suit the latent, but got {self.config.estimator} with "
+                f"{self.config.latent}: {error}"
+            ) from error
 
     # -- training ---------------------------------------------------------------------------------
 
