@@ -210,3 +210,18 @@ def test_values_of_a_variable():
     assert values(torch.Size([])).tolist() == [0, 1]
     assert torch.equal(values(torch.Size([3])), torch.eye(3))
     assert values(torch.Size([2, 3])).argmax(-1).tolist() == [[0, 1], [1, 2], [2, 0]]
+
+
+@pytest.mark.filterwarnings(r"ignore:The \.grad attribute:UserWarning")  # Dynamo asks for it
+def test_compiled_networks_train_to_the_same_parameters(config, tmp_path, monkeypatch):
+    compile_module = torch.nn.Module.compile
+    monkeypatch.setattr(  # no machine code: that needs a compiler for C++
+        torch.nn.Module,
+        "compile",
+        lambda module, **options: compile_module(module, backend="eager", **options),
+    )
+    plain = train(config(), quiet=True, importance_samples=2)
+    compiled = train(
+        config(compile=True, output=tmp_path / "compiled"), quiet=True, importance_samples=2
+    )
+    assert compiled.evaluation == plain.evaluation

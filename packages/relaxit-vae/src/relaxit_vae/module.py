@@ -187,8 +187,8 @@ class VAE(LightningModule):
 
     def on_train_start(self) -> None:
         if self.config.compile:
-            self.encoder.compile()
-            self.decoder.compile()
+            self.encoder.compile(dynamic=True)
+            self.decoder.compile(dynamic=True)
 
     def on_train_epoch_start(self) -> None:
         self.training_sums = torch.zeros(len(Terms._fields) + 1, dtype=torch.float64)
