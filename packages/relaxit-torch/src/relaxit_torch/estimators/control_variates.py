@@ -118,12 +118,14 @@ def relax(
         relaxed = variable.squash(variable.divided(scores, temperature))
         control = control + scale * variable.differentiate(f, relaxed)
     if control_variate is not None:
-        control = control + variable.evaluate(control_variate, scores, name="control_variate")
+        control = control + variable.differentiate(control_variate, scores, name="control_variate")
     learned = [p for p in (temperature, scale) if isinstance(p, Tensor)] if relaxes_f else []
     if isinstance(control_variate, nn.Module):
         learned += control_variate.parameters()
     learned = [parameter for parameter in learned if parameter.requires_grad]
-    (slope,) = torch.autograd.grad(control.sum(), scores, create_graph=bool(learned))
+    (slope,) = torch.autograd.grad(
+        control.sum(), scores, create_graph=bool(learned), materialize_grads=True
+    )
     estimate = _estimate(variable, scores.detach(), sample, value.detach() - control, slope)
     if learned:
         # The mean of the estimate does not depend on them: its square is their variance.
