@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import inspect
 import io
+import json
 import math
+import re
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent, OneHotCategorical
 
+from relaxit_torch import estimators
 from relaxit_torch.diagnostics import GradientReport, GradientRow, gradient_report
 from relaxit_torch.estimators import (
     arm,
@@ -27,6 +32,9 @@ from relaxit_torch.estimators import (
     straight_through,
     unordered_set,
 )
+
+PAGE = Path(__file__).parents[3] / "docs" / "api" / "estimators.md"
+ESTIMATORS = {name: f for name, f in vars(estimators).items() if inspect.isfunction(f)}
 
 LOGITS = torch.tensor([[0.5, -0.3, 0.1], [1.0, 0.0, -1.0]], dtype=torch.float64)
 WEIGHTS = torch.tensor([1.0, -1.0, 2.0], dtype=torch.float64)
@@ -296,3 +304,33 @@ def test_a_draw_that_is_zero_has_no_direction() -> None:
     (row,) = gradient_report([nothing], CATEGORIES, f, samples=10).rows
     assert row.mean_cosine == 0
     assert math.isfinite(row.bias_squared)
+
+
+# The page of the site.
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="an installed package has no site")
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_the_page_says_of_each_estimator_what_it_says_itself(name: str) -> None:
+    (line,) = re.findall(rf"^\| \[`{name}`\].*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    biased, evaluations, differentiable = (cell.strip() for cell in line.split("|")[2:5])
+    documentation = re.sub(r"\s+", " ", ESTIMATORS[name].__doc__)
+    assert biased == ("no" if "Unbiased" in documentation else "yes")
+    assert ("Biased" in documentation) == (biased == "yes")
+    needs = "need not be differentiable" not in documentation
+    assert differentiable.startswith("yes" if needs else "no")
+    bits = Independent(Bernoulli(logits=torch.zeros(3, dtype=torch.float64)), 1)
+    report = gradient_report([ESTIMATORS[name]], bits, lambda b: (b - 0.4).square().sum(-1))
+    expected = {"all states": 8}.get(evaluations) or int(re.search(r"\d", evaluations)[0])
+    assert report.rows[0].evaluations == expected
+    assert f"\n::: relaxit_torch.estimators.{name}\n" in PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="an installed package has no site")
+def test_the_picture_is_drawn_from_committed_results_of_every_estimator() -> None:
+    found = json.loads((PAGE.parents[1] / "results" / "estimators.json").read_text())
+    assert {"command", "seed", "versions"} <= set(found["about"])
+    rows = [GradientRow(**row) for row in found["problems"]["bits"]["rows"]]
+    measured = {re.match(r"\w+", row.estimator)[0] for row in rows}
+    assert measured == set(ESTIMATORS)
+    assert (PAGE.parents[1] / "images" / "bias-variance.png").exists()

@@ -162,7 +162,7 @@ class GradientReport:
                 s=[60 if row is rows[-1] and len(rows) > 1 else 20 for row in rows],
                 marker=marker,
                 edgecolors=colour,
-                facecolors=[colour if row.has_bias else "white" for row in rows],
+                facecolors=[colour if row.has_bias else "none" for row in rows],
                 zorder=3,
             )
             axes.plot([], [], color=colour, marker=marker, markersize=5, label=name)
