@@ -149,10 +149,12 @@ class GradientReport:
         shown = [row for row in self.rows if row.variance > rounding]
         least = min((row.bias_squared for row in shown if row.has_bias), default=1.0)
         column = 0.2 * least
-        for i, name in enumerate(dict.fromkeys(row.estimator for row in shown)):
+        names = list(dict.fromkeys(row.estimator for row in shown))
+        for i, name in enumerate(names):
+            aside = column * 2 ** ((i + 0.5) / len(names) - 0.5)  # so that none hides another
             rows = [row for row in shown if row.estimator == name]
             rows.sort(key=lambda row: row.temperature or 0)
-            x = [row.bias_squared if row.has_bias else column for row in rows]
+            x = [row.bias_squared if row.has_bias else aside for row in rows]
             y = [row.variance for row in rows]
             colour, marker = f"C{i % 10}", "osD^vP*X"[i % 8]
             axes.plot(x, y, color=colour, linewidth=1, alpha=0.6)
