@@ -47,7 +47,7 @@ def rebar(
 
     References:
         Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), section 3; categorical variables:
-        Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), appendix B.
+        Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), appendix.
     """
     return relax(distribution, f, temperature=temperature, scale=scale)
 
@@ -100,8 +100,7 @@ def relax(
         torch.Size([10, 4])
 
     References:
-        Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), equations 8 and 9, algorithm 2; the coupling
-        of the noise: Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), section 3.
+        Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), algorithm 2; the coupling of the noise: Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), section 3.
     """
     variable = DiscreteVariable.of(distribution)
     scores = variable.logits.detach() + variable.noise()
