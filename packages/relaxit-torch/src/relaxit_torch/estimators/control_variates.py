@@ -100,7 +100,8 @@ def relax(
         torch.Size([10, 4])
 
     References:
-        Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), algorithm 2; the coupling of the noise: Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), section 3.
+        Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), algorithm 2; the coupling of the noise:
+        Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), section 3.
     """
     variable = DiscreteVariable.of(distribution)
     scores = variable.logits.detach() + variable.noise()
