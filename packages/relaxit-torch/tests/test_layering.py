@@ -27,6 +27,7 @@ def modules_after_importing(package: str) -> frozenset[str]:
         ("relaxit_torch", "relaxit_reference"),
         ("relaxit_torch", "hypothesis"),
         ("relaxit_torch", "pytest"),
+        ("relaxit_torch", "matplotlib"),
         ("relaxit_reference", "torch"),
         ("relaxit_reference", "pyro"),
         ("relaxit_reference", "relaxit_torch"),

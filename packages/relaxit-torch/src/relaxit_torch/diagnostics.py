@@ -49,6 +49,9 @@ Estimator = Callable[..., Tensor]
 TEMPERATURES = ("temperature", "backward_temperature")
 """The names of the option over which an estimator may be a curve."""
 
+NO_VARIANCE = 1e-10
+"""Of the greatest variance of a report: what is below has the variance of rounding."""
+
 TINY = 1e-300
 """A length below which a vector has no direction: its cosine is 0."""
 
@@ -71,7 +74,7 @@ class GradientRow:
     variance: float
     """Sum of the variances of all entries of a single draw."""
     mean_squared_error: float
-    """Of a single draw: the sum of both."""
+    """Of a single draw; up to noise, the sum of both."""
     cosine_of_mean: float
     """Between the mean of all draws and the exact gradient."""
     mean_cosine: float
@@ -80,6 +83,11 @@ class GradientRow:
     """How many samples `f` is called on for a draw and batch element, counted."""
     seconds: float
     """Time of a draw, forward and backward, when many are drawn at once."""
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether a bias was found: squared, above two standard errors."""
+        return self.bias_squared > 2 * self.bias_squared_stderr
 
 
 @dataclass(frozen=True)
@@ -115,9 +123,9 @@ class GradientReport:
     def plot(self, path: str | Path | None = None, *, axes: Any = None) -> Figure:
         """Draws the plane of squared bias and variance, a curve over temperature per estimator.
 
-        Both axes are logarithmic. An estimate whose bias is below two standard errors is an open
-        marker at that height: it lies there or anywhere to the left. The greatest temperature of a
-        curve has a larger marker. One without variance is not on the plane.
+        Both axes are logarithmic. Open markers, in a column of their own at the left, are estimates
+        whose squared bias is below two standard errors: none was found. The greatest temperature
+        of a curve has a larger marker. Estimators without variance are not on the plane.
 
         Args:
             path: where to save the picture, in the format of its suffix.
@@ -137,30 +145,38 @@ class GradientReport:
             ) from error
         if axes is None:
             axes = Figure(figsize=(8, 5), dpi=150, layout="constrained").add_subplot()
-        markers, colours = "osD^vPX*", [f"C{i}" for i in range(10)]
-        names = list(dict.fromkeys(row.estimator for row in self.rows if row.variance > 0))
+        rounding = NO_VARIANCE * max((row.variance for row in self.rows), default=0)
+        shown = [row for row in self.rows if row.variance > rounding]
+        least = min((row.bias_squared for row in shown if row.has_bias), default=1.0)
+        column = 0.2 * least
+        names = list(dict.fromkeys(row.estimator for row in shown))
         for i, name in enumerate(names):
-            rows = [row for row in self.rows if row.estimator == name and row.variance > 0]
+            aside = column * 2 ** ((i + 0.5) / len(names) - 0.5)  # so that none hides another
+            rows = [row for row in shown if row.estimator == name]
             rows.sort(key=lambda row: row.temperature or 0)
-            known = [row.bias_squared > 2 * row.bias_squared_stderr for row in rows]
-            x = [
-                row.bias_squared if found else 2 * row.bias_squared_stderr
-                for row, found in zip(rows, known, strict=True)
-            ]
+            x = [row.bias_squared if row.has_bias else aside for row in rows]
             y = [row.variance for row in rows]
-            colour, marker = colours[i % 10], markers[i % 8]
+            colour, marker = f"C{i % 10}", "osD^vP*X"[i % 8]
             axes.plot(x, y, color=colour, linewidth=1, alpha=0.6)
             axes.scatter(
                 x,
                 y,
-                s=[50 if row is rows[-1] and len(rows) > 1 else 22 for row in rows],
+                s=[60 if row is rows[-1] and len(rows) > 1 else 20 for row in rows],
                 marker=marker,
                 edgecolors=colour,
-                facecolors=[colour if found else "none" for found in known],
+                facecolors=[colour if row.has_bias else "none" for row in rows],
                 zorder=3,
             )
             axes.plot([], [], color=colour, marker=marker, markersize=5, label=name)
         axes.set(xscale="log", yscale="log", xlabel="squared bias", ylabel="variance")
+        axes.set_xlim(left=0.5 * column)
+        if not all(row.has_bias for row in shown):
+            border, right = 0.45 * least, axes.get_xlim()[1]
+            axes.axvline(border, color="grey", linewidth=0.8, linestyle=":")
+            axes.text(column, 1.01, "none found", transform=axes.get_xaxis_transform(), ha="center")
+            for minor in (False, True):  # the column is not on the scale
+                ticks = [x for x in axes.get_xticks(minor=minor) if border < x < right]
+                axes.set_xticks(ticks, minor=minor)
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
         figure: Figure = axes.figure
@@ -321,22 +337,25 @@ def _now(device: torch.device) -> float:
 
 def _moments(draws: Tensor, truth: Tensor, rescale: bool) -> dict[str, float]:
     """The fields of a row that compare draws `(samples, entries)` with the exact gradient."""
-    samples = len(draws)
+    samples, mean = len(draws), draws.mean(0)
     if rescale:
-        length = torch.linalg.vector_norm
-        draws = draws * (length(truth) / length(draws.mean(0)))
-    mean = draws.mean(0)
+        scale = torch.linalg.vector_norm(truth) / torch.linalg.vector_norm(mean)
+        draws, mean = scale * draws, scale * mean
     centred, bias = draws - mean, mean - truth
     variance = centred.square().sum() / (samples - 1)
+    if rescale:  # along the mean, whose length is given, it has no noise
+        direction = mean / torch.linalg.vector_norm(mean)
+        centred = centred - (centred @ direction).unsqueeze(-1) * direction
     # The variance of |bias + e|^2, where the error e of the mean has the covariance C / n, is
     # 4 bias C bias / n + 2 tr(C^2) / n^2. With C = X^T X / (n - 1) that trace is the squared norm
     # of the smaller one of X^T X and X X^T.
+    noise = centred.square().sum() / (samples - 1) / samples
     along = (centred @ bias).square().sum() / (samples - 1)
     gram = centred.mT @ centred if draws.shape[1] < samples else centred @ centred.mT
     trace = gram.square().sum() / (samples - 1) ** 2
     cosine = functools.partial(torch.cosine_similarity, dim=-1, eps=TINY)
     statistics = {
-        "bias_squared": bias.square().sum() - variance / samples,
+        "bias_squared": bias.square().sum() - noise,
         "bias_squared_stderr": (4 * along / samples + 2 * trace / samples**2).sqrt(),
         "variance": variance,
         "mean_squared_error": (draws - truth).square().sum(-1).mean(),

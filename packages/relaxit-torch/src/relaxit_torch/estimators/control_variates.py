@@ -47,7 +47,7 @@ def rebar(
 
     References:
         Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), section 3; categorical variables:
-        Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), appendix B.
+        Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), appendix.
     """
     return relax(distribution, f, temperature=temperature, scale=scale)
 
@@ -100,8 +100,8 @@ def relax(
         torch.Size([10, 4])
 
     References:
-        Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), equations 8 and 9, algorithm 2; the coupling
-        of the noise: Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), section 3.
+        Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), algorithm 2; the coupling of the noise:
+        Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), section 3.
     """
     variable = DiscreteVariable.of(distribution)
     scores = variable.logits.detach() + variable.noise()
@@ -118,12 +118,14 @@ def relax(
         relaxed = variable.squash(variable.divided(scores, temperature))
         control = control + scale * variable.differentiate(f, relaxed)
     if control_variate is not None:
-        control = control + variable.evaluate(control_variate, scores, name="control_variate")
+        control = control + variable.differentiate(control_variate, scores, name="control_variate")
     learned = [p for p in (temperature, scale) if isinstance(p, Tensor)] if relaxes_f else []
     if isinstance(control_variate, nn.Module):
         learned += control_variate.parameters()
     learned = [parameter for parameter in learned if parameter.requires_grad]
-    (slope,) = torch.autograd.grad(control.sum(), scores, create_graph=bool(learned))
+    (slope,) = torch.autograd.grad(
+        control.sum(), scores, create_graph=bool(learned), materialize_grads=True
+    )
     estimate = _estimate(variable, scores.detach(), sample, value.detach() - control, slope)
     if learned:
         # The mean of the estimate does not depend on them: its square is their variance.

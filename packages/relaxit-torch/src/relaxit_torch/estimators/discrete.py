@@ -84,16 +84,16 @@ class DiscreteVariable:
             )
         return found
 
-    def differentiate(self, f: Function, value: Tensor) -> Tensor:
+    def differentiate(self, f: Function, value: Tensor, *, name: str = "f") -> Tensor:
         """The same for an estimator that differentiates `f`.
 
         Raises:
             ValueError: no path leads back from the result.
         """
-        found = self.evaluate(f, value)
+        found = self.evaluate(f, value, name=name)
         if value.requires_grad and not found.requires_grad:
             raise ValueError(
-                "f must be differentiable in the sample for this estimator, "
+                f"{name} must be differentiable in the sample for this estimator, "
                 "but got a value without gradient"
             )
         return found

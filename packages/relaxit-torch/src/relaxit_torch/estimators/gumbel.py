@@ -109,7 +109,7 @@ def gumbel_rao(
         True
 
     References:
-        Paulus, Maddison, Krause (2021), equations 10 and 11.
+        Paulus, Maddison, Krause (2021), section 3.
     """
     variable = DiscreteVariable.of(distribution)
     check_count("samples", samples)

@@ -51,7 +51,7 @@ def score_function(
 
     References:
         Williams (1992), theorem 1; leave-one-out: Kool, van Hoof, Welling (2019), Buy 4 REINFORCE
-        Samples, equation 8; learned: Mnih, Gregor (2014), section 2.3.
+        Samples, Get a Baseline for Free!; learned: Mnih, Gregor (2014).
     """
     variable = DiscreteVariable.of(distribution)
     check_count("samples", samples)

@@ -75,7 +75,7 @@ def decoupled_straight_through(
         tensor([0.1250, 0.1250, 0.1250])
 
     References:
-        Shah, Yan, Mozer, Liu (2024).
+        Shah, Yan, Mozer, Liu (2024), arXiv 2410.13331, second version.
     """
     variable = DiscreteVariable.of(distribution)
     scores = variable.tempered(forward_temperature, name="forward_temperature").detach()
@@ -111,7 +111,7 @@ def reinmax(distribution: Distribution, f: Function, *, temperature: Parameter =
         torch.Size([3])
 
     References:
-        Liu, Dong, Liu, Yu, Gao (2023), equation 6 and algorithm 2.
+        Liu, Dong, Liu, Yu, Gao (2023), algorithm 2.
     """
     variable = DiscreteVariable.of(distribution)
     hard = variable.sample()

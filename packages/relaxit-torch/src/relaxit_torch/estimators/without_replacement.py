@@ -49,7 +49,8 @@ def unordered_set(
         tensor([-0.3750, -0.1250,  0.1250,  0.3750])
 
     References:
-        Kool, van Hoof, Welling (2020), equations 9, 13 and 16.
+        Kool, van Hoof, Welling (2020), Estimating Gradients for Discrete Random Variables by
+        Sampling without Replacement: with the built-in baseline.
     """
     variable = DiscreteVariable.of(distribution)
     check_count("k", k)
@@ -63,11 +64,10 @@ def unordered_set(
     gumbel = noise.gumbel(constant.shape, dtype=constant.dtype, device=constant.device)
     chosen = (constant + gumbel).topk(k).indices  # (*batch, k)
     found = variable.evaluate(f, states[chosen.movedim(-1, 0)])  # (k, *batch)
+    # Where nothing is left this is -inf, all weights are infinite, and ratios 1.
     left = constant.scatter(-1, chosen, -torch.inf).logsumexp(-1, keepdim=True)
     log_probs = log_probs.gather(-1, chosen)
     log_probs_drawn = log_probs.detach()
-    # A finite number where nothing is left: all weights are then as if infinite, and ratios 1.
-    left = left.clamp(min=torch.finfo(left.dtype).min / 2)
     log_ratio, log_second_ratio = _leave_out_ratios(log_probs_drawn - left)
     weight = (log_probs_drawn + log_ratio).exp()
     values = found.detach().movedim(0, -1)
