@@ -273,7 +273,8 @@ class Latent(nn.Module):
         if Code.of(prior).law is prior:
             return "relaxed"
         try:
-            prior.harden(prior.sample())
+            with drawn_from("example"):
+                prior.harden(prior.sample())
         except NotImplementedError:
             return "discrete, matched in mean"
         return "discrete"
