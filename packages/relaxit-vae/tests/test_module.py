@@ -129,3 +129,12 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
 def test_an_absent_checkpoint_is_named(tmp_path):
     with pytest.raises(InputError, match=r"absent\.ckpt does not exist"):
         VAE.load(tmp_path / "absent.ckpt")
+
+
+def test_a_decoder_begins_with_the_mean_of_the_images(few):
+    vae, images = model(latent="binary-concrete"), few[:]
+    vae.match_mean(images)
+    with torch.no_grad():
+        vae.decoder[-1].weight.zero_()
+    expected = (images.sum(0) + 0.5) / (len(images) + 1)  # pixels that are always 0 stay finite
+    assert torch.allclose(vae.reconstruct(images)[0], expected, atol=1e-6)

@@ -56,6 +56,18 @@ class VAE(LightningModule):
         self.training_sums = torch.zeros(0)
         self.evaluation_sums: dict[str, Tensor] = {}
 
+    @torch.no_grad()
+    def match_mean(self, images: Tensor) -> None:
+        """Let the decoder begin with the mean of these images, whatever the code.
+
+        Otherwise it is first of all the codes that darken all pixels which pay, for every image,
+        and a posterior may be certain of one of them before they tell the images apart. Mnih and
+        Gregor (2014), section 5.1, begin so.
+        """
+        mean = (images.double().sum(dim=0) + 0.5) / (len(images) + 1)
+        output: Any = self.decoder[-1]
+        output.bias.copy_(mean.logit())
+
     @classmethod
     def load(cls, checkpoint: Path) -> "VAE":
         """The model in a checkpoint, on the CPU.
