@@ -4,6 +4,7 @@ Each class is noise and a differentiable map, with an exact density, checked aga
 reference. See `RelaxedDistribution` for what all of them can do.
 """
 
+from . import functional as functional
 from . import laplace_bridge as laplace_bridge
 from .distributions.binary_concrete import BinaryConcrete as BinaryConcrete
 from .distributions.correlated_bernoulli import CorrelatedBernoulli as CorrelatedBernoulli
