@@ -6,6 +6,7 @@ reference. See `RelaxedDistribution` for what all of them can do.
 
 from . import functional as functional
 from . import laplace_bridge as laplace_bridge
+from . import nn as nn
 from .distributions.binary_concrete import BinaryConcrete as BinaryConcrete
 from .distributions.correlated_bernoulli import CorrelatedBernoulli as CorrelatedBernoulli
 from .distributions.correlated_relaxed_bernoulli import (

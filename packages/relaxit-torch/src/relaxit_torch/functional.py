@@ -60,9 +60,7 @@ def gumbel_softmax(
     return soft.to(logits.dtype)
 
 
-def relaxed_top_k(
-    logits: Tensor, k: int, temperature: Parameter = 1.0, *, dim: int = -1
-) -> Tensor:
+def relaxed_top_k(logits: Tensor, k: int, temperature: Parameter = 1.0, *, dim: int = -1) -> Tensor:
     r"""A relaxed k-hot vector: `k` categories drawn without replacement, by soft masks.
 
     With independent $g_i \sim \mathrm{Gumbel}(0, 1)$ and $\alpha^{(1)} = \log \pi + g$,
