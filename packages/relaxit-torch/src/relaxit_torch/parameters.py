@@ -76,48 +76,28 @@ def unify(
         ValueError: parameters on different devices, with too few dimensions, or with batch shapes
             that do not broadcast.
     """
-    plain = {
-        name: float(value)
-        for name, value in parameters.items()
-        if name in numbers and isinstance(value, Real)
-    }
-    given = {name: value for name, value in parameters.items() if name not in plain}
-    tensors = {n: _as_tensor(n, v) for n, v in given.items() if type(v) not in (int, float)}
-    # A 0-dimensional tensor counts as a number, as in torch's own type promotion.
-    leading = [t for t in tensors.values() if t.dim()] or list(tensors.values())
-    dtype = reduce(torch.promote_types, (t.dtype for t in leading), torch.bool)
-    if not dtype.is_floating_point:
-        dtype = torch.get_default_dtype()
-    device = leading[0].device if leading else torch.get_default_device()
-    for name, tensor in tensors.items():
-        if tensor.device != device and tensor.dim():
-            raise ValueError(
-                f"all parameters must be on one device, but got {name} on {tensor.device} "
-                f"and another on {device}"
-            )
-        tensors[name] = tensor.to(device=device, dtype=dtype)
-    for name in [name for name in given if name not in tensors]:
-        # Made where it is needed: `as_tensor` would make it on the CPU and copy it.
-        tensors[name] = torch.full((), given[name], dtype=dtype, device=device)
+    plain: dict[str, Parameter] = {}
+    given: dict[str, Any] = {}
+    for name, value in parameters.items():
+        if name in numbers and isinstance(value, Real):
+            plain[name] = float(value)
+        else:
+            given[name] = value
+    tensors = _alike(given)
     batch_shapes, event_shapes = {}, {}
     for name, tensor in tensors.items():
         event_dim = constraints[name].event_dim
-        if tensor.dim() < event_dim:
+        split = tensor.dim() - event_dim
+        if split < 0:
             raise ValueError(
                 f"{name} must have at least {event_dim} dimension(s), "
                 f"but got shape {tuple(tensor.shape)}"
             )
-        split = tensor.dim() - event_dim
         batch_shapes[name], event_shapes[name] = tensor.shape[:split], tensor.shape[split:]
     if len({size for shape in event_shapes.values() for size in shape}) > 1:
         found = ", ".join(f"{n} {tuple(shape)}" for n, shape in event_shapes.items() if shape)
         raise ValueError(f"events of parameters must have one size, but got {found}")
-    try:
-        batch_shape: torch.Size = torch.broadcast_shapes(*batch_shapes.values())
-    except RuntimeError:
-        found = ", ".join(f"{name} {tuple(shape)}" for name, shape in batch_shapes.items())
-        raise ValueError(f"batch shapes of parameters must broadcast, but got {found}") from None
-    return {**plain, **tensors}, batch_shape
+    return {**plain, **tensors}, _broadcast(batch_shapes)
 
 
 def expand(
@@ -155,12 +135,50 @@ def check(name: str, value: Parameter, region: Region) -> None:
         raise ValueError(f"{name} must be {words}, but got {entry}{place}")
 
 
+def _alike(given: dict[str, Any]) -> dict[str, Tensor]:
+    """Numbers and tensors as tensors of one floating-point dtype on one device."""
+    first = next(iter(given.values()))
+    if len(given) == 1 and isinstance(first, Tensor) and first.dtype.is_floating_point:
+        return given  # as it mostly is, and without the time of a kernel
+    tensors = {n: _as_tensor(n, v) for n, v in given.items() if type(v) not in (int, float)}
+    # A 0-dimensional tensor counts as a number, as in torch's own type promotion.
+    leading = [t for t in tensors.values() if t.dim()] or list(tensors.values())
+    dtype = reduce(torch.promote_types, {t.dtype for t in leading} or {torch.bool})
+    if not dtype.is_floating_point:
+        dtype = torch.get_default_dtype()
+    device = leading[0].device if leading else torch.get_default_device()
+    for name, tensor in tensors.items():
+        if tensor.device != device and tensor.dim():
+            raise ValueError(
+                f"all parameters must be on one device, but got {name} on {tensor.device} "
+                f"and another on {device}"
+            )
+        tensors[name] = tensor.to(device=device, dtype=dtype)
+    for name in [name for name in given if name not in tensors]:
+        # Made where it is needed: `as_tensor` would make it on the CPU and copy it.
+        tensors[name] = torch.full((), given[name], dtype=dtype, device=device)
+    return tensors
+
+
+def _broadcast(shapes: Mapping[str, torch.Size]) -> torch.Size:
+    first, *others = shapes.values()
+    if all(shape == first for shape in others):  # `broadcast_shapes` takes as long as a kernel
+        return first
+    try:
+        broadcast: torch.Size = torch.broadcast_shapes(*shapes.values())
+    except RuntimeError:
+        found = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+        raise ValueError(f"batch shapes of parameters must broadcast, but got {found}") from None
+    return broadcast
+
+
 def _as_tensor(name: str, value: Any) -> Tensor:
     try:
         # `as_tensor` would move a tensor to the default device.
         tensor = value if isinstance(value, Tensor) else torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"{name} must be a number or a tensor, but got {value!r}") from error
+
     if tensor.is_complex():
         raise TypeError(f"{name} must be real, but got the dtype {tensor.dtype}")
     return tensor

@@ -14,6 +14,7 @@ from torch.distributions import Distribution
 
 from relaxit_torch import matrices
 from relaxit_torch import parameters as _parameters
+from relaxit_torch.autograd import Function
 from relaxit_torch.noise import Noise
 from relaxit_torch.straight_through import straight_through
 
@@ -33,12 +34,10 @@ def in_float32(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return raised
 
 
-class _FromFloat16(torch.autograd.Function):
+class _FromFloat16(Function):
     """float16 to float32. A gradient beyond the range of float16 becomes its greatest number: the
     infinity that it would be rounded to is NaN as soon as a saturated softmax multiplies it by 0.
     """
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(value: Tensor) -> Tensor:
@@ -181,11 +180,7 @@ class RelaxedDistribution(TorchDistribution):
         """
         self._check_shape("noise", noise, self._noise_event_shape)
         working = self._working
-        noise = noise.to(working.dtype)
-        value = working._relax(noise)
-        if self.hard:
-            value = straight_through(working._relax_hard(noise, value), value)
-        return value.to(self.dtype)
+        return working._value(noise.to(working.dtype)).to(self.dtype)
 
     def rsample(self, sample_shape: Shape = ()) -> Tensor:
         """A sample with pathwise gradient: `relax(noise(sample_shape))`.
@@ -196,12 +191,12 @@ class RelaxedDistribution(TorchDistribution):
             NotImplementedError: the distribution is a discrete one, without gradient.
         """
         self._require_rsample()
-        return self.relax(self._working.noise(sample_shape))
+        return self._sample(sample_shape)
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
         """The same without gradient."""
         with torch.no_grad():
-            return self.relax(self._working.noise(sample_shape))
+            return self._sample(sample_shape)
 
     def rsample_and_log_prob(self, sample_shape: Shape = ()) -> tuple[Tensor, Tensor]:
         """A sample and its log density, scored from the noise.
@@ -278,12 +273,12 @@ class RelaxedDistribution(TorchDistribution):
     @property
     def dtype(self) -> torch.dtype:
         """The dtype of parameters, noise and samples."""
-        return self._first_tensor.dtype
+        return self._dtype
 
     @property
     def device(self) -> torch.device:
         """The device of parameters, noise and samples."""
-        return self._first_tensor.device
+        return self._device
 
     def expand(
         self, batch_shape: Shape, _instance: RelaxedDistribution | None = None
@@ -326,10 +321,6 @@ class RelaxedDistribution(TorchDistribution):
         return {name: vars(self)[name] for name in self.arg_constraints if name in vars(self)}
 
     @property
-    def _first_tensor(self) -> Tensor:
-        return next(value for value in self._given.values() if isinstance(value, Tensor))
-
-    @property
     def _noise_event_shape(self) -> torch.Size:
         return self.event_shape
 
@@ -341,6 +332,18 @@ class RelaxedDistribution(TorchDistribution):
         expanded = _parameters.expand(parameters, self.arg_constraints, batch_shape)
         for name, value in expanded.items():
             setattr(self, name, value)
+        first = next(value for value in expanded.values() if isinstance(value, Tensor))
+        self._dtype, self._device = first.dtype, first.device
+
+    def _sample(self, sample_shape: Shape) -> Tensor:
+        working = self._working
+        value = working._value(working.noise(sample_shape))
+        return value if working is self else value.to(self.dtype)
+
+    def _value(self, noise: Tensor) -> Tensor:
+        """`relax(noise)` without its conversions, on a distribution that is its own `_working`."""
+        soft = self._relax(noise)
+        return straight_through(self._relax_hard(noise, soft), soft) if self.hard else soft
 
     @property
     def _working(self) -> RelaxedDistribution:
@@ -365,6 +368,12 @@ class RelaxedDistribution(TorchDistribution):
         if known:
             self._raised = versions, raised
         return raised
+
+    def _tempered(self, score: Tensor) -> Tensor:
+        """`score / temperature`; overwrites a score that nothing else needs by a quotient."""
+        temperature = self._per_event(vars(self)["temperature"])
+        # A tensor may have a dimension more, in torch.func.vmap.
+        return score / temperature if isinstance(temperature, Tensor) else score.div_(temperature)
 
     def _per_event(self, parameter: _parameters.Parameter) -> _parameters.Parameter:
         """A parameter of the batch shape, with dimensions of size 1 for those of an event."""

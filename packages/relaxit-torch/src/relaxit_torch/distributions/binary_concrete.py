@@ -12,6 +12,7 @@ from relaxit_torch.families import BernoulliFamily
 from relaxit_torch.parameters import Parameter, check, exactly_one_of
 from relaxit_torch.relaxed_distribution import in_float32
 from relaxit_torch.special import below_one, log, log_interior
+from relaxit_torch.straight_through import indicator, straight_through
 
 
 class BinaryConcrete(BernoulliFamily):
@@ -84,11 +85,15 @@ class BinaryConcrete(BernoulliFamily):
         return (value > 0.5).to(value.dtype)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        return torch.sigmoid((self.logits + noise) / self.temperature)
+        return torch.sigmoid(self._tempered(self.logits + noise))
 
-    def _relax_hard(self, noise: Tensor, soft: Tensor) -> Tensor:
+    def _value(self, noise: Tensor) -> Tensor:
+        if not self.hard:
+            return self._relax(noise)
+        score = self._tempered(self.logits + noise)
+        soft = torch.sigmoid(score)
         # Not from `soft`, which at a high temperature is rounded to 1/2.
-        return (self.logits + noise > 0).to(noise.dtype)
+        return straight_through(indicator(score.detach()), soft)
 
     def _log_prob(self, value: Tensor) -> Tensor:
         return log_density(self, value)[0]

@@ -95,7 +95,7 @@ def scores(concrete: CategoricalFamily, noise: Tensor) -> Tensor:
     """`(logits + noise) / temperature`, with -inf for an impossible category and no NaN behind it."""
     temperature = concrete._per_event(concrete.temperature)
     if not isinstance(temperature, Tensor):
-        return (concrete.logits + noise) / temperature
+        return (concrete.logits + noise).div_(temperature)
     # The derivative of (-inf) / temperature is infinite, and 0 * inf is NaN.
     possible = concrete.possible
     finite = (torch.where(possible, concrete.logits, 0) + noise) / temperature

@@ -9,6 +9,7 @@ from torch.distributions import Bernoulli, Distribution
 from torch.special import ndtr, ndtri
 
 from relaxit_torch import constraints, divergences, noise
+from relaxit_torch.outputs import clip
 from relaxit_torch.parameters import Parameter, check
 from relaxit_torch.relaxed_distribution import RelaxedDistribution, in_float32
 from relaxit_torch.special import log, log_ndtr, normal_density
@@ -83,7 +84,7 @@ class GaussianRelaxedBernoulli(RelaxedDistribution):
         return log_ndtr(z) - log_ndtr(-z)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        return (self.loc + self.scale * noise).clamp(0, 1)
+        return clip(self._at(noise))
 
     def _log_prob(self, value: Tensor) -> Tensor:
         z = (value - self.loc) / self.scale
@@ -101,7 +102,7 @@ class GaussianRelaxedBernoulli(RelaxedDistribution):
     def icdf(self, value: Tensor) -> Tensor:
         if self._validate_args:
             check("value", value, constraints.unit_interval)
-        return (self.loc + self.scale * ndtri(value)).clamp(0, 1)
+        return clip(self._at(ndtri(value)))
 
     @property
     @in_float32
@@ -125,6 +126,11 @@ class GaussianRelaxedBernoulli(RelaxedDistribution):
         log_0, log_1 = log_ndtr(-self.loc / self.scale), log_ndtr((self.loc - 1) / self.scale)
         inner = between * (log(self.scale) + 0.5 * math.log(2 * math.pi)) + second / 2
         return inner - log_0.exp() * log_0 - log_1.exp() * log_1
+
+    def _at(self, noise: Tensor) -> Tensor:
+        if isinstance(self.scale, Tensor):
+            return self.loc + self.scale * noise
+        return torch.add(self.loc, noise, alpha=self.scale)
 
     def _partial_moments(self) -> tuple[Tensor, Tensor, Tensor]:
         """Of order 0, 1 and 2 of the standard normal variable between the clipping points."""

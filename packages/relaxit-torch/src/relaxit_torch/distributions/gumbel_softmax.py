@@ -15,6 +15,7 @@ from relaxit_torch.distributions.exp_gumbel_softmax import (
 from relaxit_torch.families import CategoricalFamily
 from relaxit_torch.parameters import Parameter, exactly_one_of
 from relaxit_torch.special import log_interior
+from relaxit_torch.straight_through import straight_through
 
 
 class GumbelSoftmax(CategoricalFamily):
@@ -87,9 +88,12 @@ class GumbelSoftmax(CategoricalFamily):
     def _relax(self, noise: Tensor) -> Tensor:
         return torch.softmax(scores(self, noise), -1)
 
-    def _relax_hard(self, noise: Tensor, soft: Tensor) -> Tensor:
-        # Not from `soft`, which at a high temperature is rounded to ties.
-        return self.harden(self.logits + noise)
+    def _value(self, noise: Tensor) -> Tensor:
+        if not self.hard:
+            return self._relax(noise)
+        score = scores(self, noise)
+        # Not from the softmax, which at a high temperature is rounded to ties.
+        return straight_through(self.harden(score.detach()), torch.softmax(score, -1))
 
     def _log_prob(self, value: Tensor) -> Tensor:
         log_value = log_interior(value, self.storage_dtype)

@@ -9,6 +9,7 @@ from torch.nn.functional import logsigmoid
 
 from relaxit_torch import constraints, noise
 from relaxit_torch.families import BernoulliFamily
+from relaxit_torch.outputs import clip, hard_sigmoid
 from relaxit_torch.parameters import Parameter, check, exactly_one_of
 from relaxit_torch.relaxed_distribution import in_float32
 from relaxit_torch.special import log
@@ -100,10 +101,10 @@ class HardConcrete(BernoulliFamily):
     @in_float32
     def deterministic_gate(self) -> Tensor:
         """The gate of test time: the stretched and clipped probability, `(*batch)`."""
-        return self._stretch(self.probs).clamp(0, 1)
+        return clip((self.high - self.low) * self.probs + self.low)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        return self._stretch(torch.sigmoid((self.logits + noise) / self.temperature)).clamp(0, 1)
+        return hard_sigmoid(self._tempered(self.logits + noise), self.low, self.high)
 
     def _log_prob(self, value: Tensor) -> Tensor:
         above, below = value - self.low, self.high - value  # s / (1 - s) is their ratio
@@ -128,9 +129,6 @@ class HardConcrete(BernoulliFamily):
         if self._validate_args:
             check("value", value, constraints.unit_interval)
         return self._relax(torch.logit(value))
-
-    def _stretch(self, s: Tensor) -> Tensor:
-        return (self.high - self.low) * s + self.low
 
     def _logit_of_mass_at_0(self) -> Tensor:
         return self.temperature * (log(-self.low) - log(self.high)) - self.logits

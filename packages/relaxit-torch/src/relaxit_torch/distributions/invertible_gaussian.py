@@ -108,9 +108,10 @@ class InvertibleGaussian(OneHotFamily):
 
     def _scores(self, noise: Tensor) -> Tensor:
         """Those of a softmax, `(*shape, K)`; the last is 0."""
-        z = self.loc + self.scale * noise
-        log_odds = z / self._per_event(self.temperature) - self._per_event(log(self.delta))
-        return torch.nn.functional.pad(log_odds, (0, 1))
+        log_odds = self._tempered(self.loc + self.scale * noise)
+        if isinstance(self.delta, Tensor) or self.delta != 1:
+            log_odds = log_odds - self._per_event(log(self.delta))
+        return torch.cat([log_odds, torch.zeros_like(log_odds[..., :1])], -1)
 
     def _log_density(self, noise: Tensor, log_value: Tensor) -> Tensor:
         log_slope = self._per_event(log(self.temperature)) - self.scale.log()

@@ -72,7 +72,7 @@ class LogitBinaryConcrete(BernoulliFamily):
         return (value > 0).to(value.dtype)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        return (self.logits + noise) / self.temperature
+        return self._tempered(self.logits + noise)
 
     def _log_prob(self, value: Tensor) -> Tensor:
         t = self.logits - self.temperature * value

@@ -6,6 +6,7 @@ from torch.nn.functional import logsigmoid
 
 from relaxit_torch import constraints, noise
 from relaxit_torch.families import BernoulliFamily
+from relaxit_torch.outputs import gate_of_root, gate_of_root_sigmoid
 from relaxit_torch.parameters import Parameter, exactly_one_of
 from relaxit_torch.relaxed_distribution import in_float32
 
@@ -55,8 +56,9 @@ class StochasticTimesSmooth(BernoulliFamily):
         super().__init__(exactly_one_of(probs=probs, logits=logits), validate_args=validate_args)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        root = self._log_root().exp()
-        return torch.where(noise < root, root, 0.0)
+        if "probs" in vars(self):
+            return gate_of_root(self.probs, noise)
+        return gate_of_root_sigmoid(self.logits, noise)
 
     def _log_prob(self, value: Tensor) -> Tensor:
         log_root = self._log_root()

@@ -5,6 +5,7 @@ from torch import Tensor
 from relaxit_torch import constraints, noise
 from relaxit_torch.families import BernoulliFamily
 from relaxit_torch.parameters import Parameter, exactly_one_of
+from relaxit_torch.straight_through import indicator
 
 
 class StraightThroughBernoulli(BernoulliFamily):
@@ -58,4 +59,4 @@ class StraightThroughBernoulli(BernoulliFamily):
         return self.probs
 
     def _relax_hard(self, noise: Tensor, soft: Tensor) -> Tensor:
-        return (noise < soft).to(noise.dtype)
+        return indicator(soft.detach() - noise)

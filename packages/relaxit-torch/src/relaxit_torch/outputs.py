@@ -1,0 +1,194 @@
+"""Maps that keep no more for their backward pass than one tensor, mostly their output.
+
+Autograd would keep an intermediate tensor of each step. Plain operations do as well where torch's
+own backward pass is from the output already (softmax, sigmoid).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from relaxit_torch.autograd import Function
+from relaxit_torch.parameters import Parameter
+from relaxit_torch.straight_through import indicator
+
+# torch's fused backward kernels: a comparison and a `where` of random masks take ten times as long.
+_clip_backward = torch.ops.aten.hardtanh_backward
+_sigmoid_backward = torch.ops.aten.sigmoid_backward
+_tanh_backward = torch.ops.aten.tanh_backward
+_threshold = torch.ops.aten.threshold_backward  # the first where the second exceeds the third
+
+
+def clip(score: Tensor) -> Tensor:
+    """`score` clipped to [0, 1]; keeps one byte for each entry, and none of the scores."""
+    value: Tensor = _Clip.apply(score)[0]
+    return value
+
+
+def hard_sigmoid(score: Tensor, low: Parameter, high: Parameter) -> Tensor:
+    """`low + (high - low) sigmoid(score)`, clipped to [0, 1]."""
+    value: Tensor = _HardSigmoid.apply(score, low, high)
+    return value
+
+
+def gate_of_root(mean: Tensor, uniform: Tensor) -> Tensor:
+    """`sqrt(mean)` where `uniform` is less than that, else 0; the comparison has no gradient."""
+    value: Tensor = _GateOfRoot.apply(mean, uniform)
+    return value
+
+
+def gate_of_root_sigmoid(logits: Tensor, uniform: Tensor) -> Tensor:
+    """The same of `mean = sigmoid(logits)`."""
+    value: Tensor = _GateOfRootSigmoid.apply(logits, uniform)
+    return value
+
+
+def normal_to_logistic(x: Tensor) -> Tensor:
+    """The log-odds of the standard normal distribution function, as `special.logit_ndtr`.
+
+    That one is for densities: its derivatives keep all digits, and twenty tensors.
+    """
+    value: Tensor = _NormalToLogistic.apply(x)
+    return value
+
+
+class _Clip(Function):
+    @staticmethod
+    def forward(score: Tensor) -> tuple[Tensor, Tensor]:
+        value = score.clamp(0, 1)
+        return value, value == score
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(output[1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> Tensor | None:
+        (inside,) = ctx.saved_tensors
+        return None if gradients[0] is None else gradients[0] * inside
+
+
+class _HardSigmoid(Function):
+    @staticmethod
+    def forward(score: Tensor, low: Parameter, high: Parameter) -> Tensor:
+        return (torch.sigmoid(score) * (high - low)).add_(low).clamp(0, 1)
+
+    @staticmethod
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, Parameter, Parameter], output: Tensor
+    ) -> None:
+        ctx.ends = tuple(None if isinstance(end, Tensor) else end for end in inputs[1:])
+        ctx.save_for_backward(output, *(end for end in inputs[1:] if isinstance(end, Tensor)))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        value, *tensors = ctx.saved_tensors
+        low, high = (tensors.pop(0) if end is None else end for end in ctx.ends)
+        width = high - low
+        share = (value - low).div_(width)
+        inside = _clip_backward(gradients[0], value, 0.0, 1.0)
+        of_low = inside * (1 - share) if ctx.needs_input_grad[1] else None
+        of_high = inside * share if ctx.needs_input_grad[2] else None
+        return _sigmoid_backward(inside, share).mul_(width), of_low, of_high
+
+
+class _GateOfRoot(Function):
+    @staticmethod
+    def forward(mean: Tensor, uniform: Tensor) -> Tensor:
+        return _open(mean.sqrt(), uniform)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[0], output)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        mean, value = ctx.saved_tensors
+        return (gradients[0] * value).div_(mean).mul_(0.5), None
+
+
+class _GateOfRootSigmoid(Function):
+    @staticmethod
+    def forward(logits: Tensor, uniform: Tensor) -> Tensor:
+        return _open(torch.sigmoid(logits).sqrt_(), uniform)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (value,) = ctx.saved_tensors
+        return _tanh_backward(gradients[0], value).mul_(value).mul_(0.5), None
+
+
+def _open(root: Tensor, uniform: Tensor) -> Tensor:
+    return _threshold(root, root - uniform, 0.0)
+
+
+class _NormalToLogistic(Function):
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        size = x.abs()
+        tail = _TAILS[x.dtype]
+        beyond, upper = tail.beyond(size), tail.probability(size)
+        # P(X > x) = exp((end^2 - x^2) / 2) P(X > end) mills(x) / mills(end), for x > end.
+        upper.mul_(tail.mills(beyond)).mul_(1 / tail.mills(tail.end))
+        far = beyond.mul_(beyond).sub_(tail.end**2).mul_(0.5).sub_(upper.logit_()).copysign_(x)
+        near = (x.clamp(-1, 1) * math.sqrt(0.5)).erf_().atanh_().mul_(2)
+        # `where` would take ten times as long for signs at random.
+        return torch.lerp(far, near, indicator(1 - size))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[0])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        size = x.abs()
+        tail = _TAILS[x.dtype]
+        upper = tail.probability(size)
+        density = torch.exp(-0.5 * size.clamp(max=tail.end).square()) / math.sqrt(2 * math.pi)
+        slope = density / (upper * (1 - upper))
+        slope = slope + (1 / tail.mills(tail.beyond(size)) - 1 / tail.mills(tail.end))
+        return gradients[0] * slope
+
+
+@dataclass(frozen=True)
+class _Tail:
+    """The upper tail of the standard normal law: up to `end` by `erfc`, then by a series."""
+
+    end: float
+    coefficients: tuple[float, ...]
+
+    def probability(self, x: Tensor) -> Tensor:
+        """`P(X > min(x, end))`, which does not underflow."""
+        return (x.clamp(max=self.end) * math.sqrt(0.5)).erfc_().mul_(0.5)
+
+    def beyond(self, x: Tensor) -> Tensor:
+        """`max(x, end)`, and no more than what the product of both parts can hold."""
+        return x.clamp(self.end, 1e5)
+
+    def mills(self, x: Any) -> Any:
+        """`P(X > x)` in units of the density at `x`, of numbers from `end` on."""
+        u = 1 / (x * x)
+        series = self.coefficients[0] * u
+        for coefficient in self.coefficients[1:]:
+            series += coefficient
+            series *= u
+        series += 1
+        return series / x
+
+
+_TAILS = {
+    torch.float32: _Tail(12.0, (-15.0, 3.0, -1.0)),
+    torch.float64: _Tail(36.0, (-945.0, 105.0, -15.0, 3.0, -1.0)),
+}
