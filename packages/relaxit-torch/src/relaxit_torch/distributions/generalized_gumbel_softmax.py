@@ -140,8 +140,8 @@ class GeneralizedGumbelSoftmax(OneHotFamily):
     def _relax(self, noise: Tensor) -> Tensor:
         return self._weights._relax(noise)
 
-    def _relax_hard(self, noise: Tensor, soft: Tensor) -> Tensor:
-        return self._weights._relax_hard(noise, soft)
+    def _value(self, noise: Tensor) -> Tensor:
+        return self._weights._value(noise)
 
     def _log_prob(self, value: Tensor) -> Tensor:
         return self._weights._log_prob(value)
