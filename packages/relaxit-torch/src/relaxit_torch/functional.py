@@ -51,12 +51,12 @@ def gumbel_softmax(
     References:
         Jang, Gu, Poole (2017), equation 2.
     """
-    scores = _perturbed(logits)
-    soft = torch.softmax(_divided(scores, temperature), dim)
+    scores = _divided(_perturbed(logits), temperature)
+    soft = torch.softmax(scores, dim)
     if hard:
         # Not from `soft`, which at a high temperature is rounded to ties.
-        choice = scores.argmax(dim, keepdim=True)
-        soft = straight_through(torch.zeros_like(soft).scatter(dim, choice, 1.0), soft)
+        choice = scores.detach().argmax(dim, keepdim=True)
+        soft = straight_through(torch.zeros_like(soft).scatter_(dim, choice, 1.0), soft)
     return soft.to(logits.dtype)
 
 
