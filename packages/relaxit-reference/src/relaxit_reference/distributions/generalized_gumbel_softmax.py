@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import DTypeLike
-from scipy.special import gammaln
 
 from relaxit_reference.distribution import ReferenceDistribution
 from relaxit_reference.distributions.gumbel_softmax import GumbelSoftmax
@@ -32,24 +31,25 @@ class GeneralizedGumbelSoftmax(ReferenceDistribution):
     def event_shape(self) -> tuple[int, ...]:
         return (self.truncation,)
 
-    def pmf(self, k: Numeric) -> Array:
-        """P(X = k) before the truncation, `(*batch, values)`."""
+    def pmf(self, values: int) -> Array:
+        """P(X = k) for k = 0, ..., values - 1, before the truncation, `(*batch, values)`."""
         lam, alpha = np.asarray(self.rate)[..., None], np.asarray(self.dispersion)[..., None]
-        k = np.asarray(k)
         # alpha to 0: (1 + alpha lam)^(-1 / alpha) becomes exp(-lam).
-        with np.errstate(invalid="ignore", divide="ignore"):
-            of_zero = np.where(alpha > 0, np.log1p(alpha * lam) / alpha, lam)
-        factors = np.cumsum(np.log1p(alpha * np.arange(np.max(k) + 1)), axis=-1)
-        product = np.where(k > 0, np.take(factors, np.maximum(k, 1) - 1, axis=-1), 0)
-        log_powers = k * (np.log(lam) - np.log1p(alpha * lam))
-        return np.asarray(np.exp(log_powers - of_zero + product - gammaln(k + 1)))
+        with np.errstate(invalid="ignore"):
+            log_of_zero = -np.where(alpha > 0, np.log1p(alpha * lam) / alpha, lam)
+        k = np.arange(values - 1)
+        # P(X = k + 1) / P(X = k); the gamma functions of large k would cancel.
+        log_ratio = np.log(lam * (1 + alpha * k) / ((1 + alpha * lam) * (k + 1)))
+        first = np.zeros((*log_ratio.shape[:-1], 1))
+        steps = np.concatenate([first, np.cumsum(log_ratio, axis=-1)], axis=-1)
+        return np.asarray(np.exp(log_of_zero + steps))
 
     @property
     def pi(self) -> Array:
         """The probabilities of 0 to n - 2, and of all that are larger."""
         # Where the terms of the tail end: their ratio approaches alpha lam / (1 + alpha lam).
         reach = 100 * np.max(1 + self.rate + self.dispersion * self.rate)
-        pmf = self.pmf(np.arange(self.truncation + int(reach)))
+        pmf = self.pmf(self.truncation + int(reach))
         head, tail = pmf[..., : self.truncation - 1], pmf[..., self.truncation - 1 :]
         return np.concatenate([head, np.sum(tail, axis=-1, keepdims=True)], axis=-1)
 
