@@ -55,6 +55,20 @@ def gumbel_softmax(parameters: dict[str, Any], value: list[float]) -> Any:
     return exp_gumbel_softmax(parameters, logs) - mpmath.fsum(possible)
 
 
+def generalized_gumbel_softmax(parameters: dict[str, Any], value: list[float]) -> Any:
+    rate, alpha = mpf(parameters["rate"]), mpf(parameters.get("dispersion", 0))
+    if alpha:
+        zero = (1 + alpha * rate) ** (-1 / alpha)
+        probs = [
+            mpmath.rf(1 / alpha, k) / mpmath.factorial(k) * (rate / (rate + 1 / alpha)) ** k * zero
+            for k in range(len(value) - 1)
+        ]
+    else:
+        probs = [mpmath.exp(-rate) * rate**k / mpmath.factorial(k) for k in range(len(value) - 1)]
+    categories = {**parameters, "probs": [*probs, 1 - mpmath.fsum(probs)]}
+    return gumbel_softmax(categories, value)
+
+
 def exp_gumbel_softmax(parameters: dict[str, Any], value: list[Any]) -> Any:
     pairs = [(p, mpf(y)) for p, y in zip(_probabilities(parameters), value, strict=True) if p]
     temperature, K = mpf(parameters["temperature"]), len(pairs)

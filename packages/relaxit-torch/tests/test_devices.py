@@ -17,6 +17,7 @@ from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+import relaxit_torch
 from relaxit_reference import Spec
 
 SYNCHRONISING = {
@@ -185,6 +186,50 @@ def test_the_backward_pass_stays_on_the_device(spec: Spec, build, mild_parameter
                     for gradient in gradients:
                         assert gradient is None or gradient.device.type == "meta", name
         assert discipline.operations > forward + 20, "the discipline saw no backward pass"
+
+
+def modules_on(device: str) -> list[torch.nn.Module]:
+    # Made outside of the discipline: what they are made with is checked, on the CPU.
+    layers = relaxit_torch.nn
+    families = (layers.HardConcreteGates, layers.StochasticGates, layers.CorrelatedGates)
+    return [*(family(5, device=device) for family in families), layers.GumbelSoftmaxLayer()]
+
+
+def results_of(modules: list[torch.nn.Module], device: str) -> dict[str, Tensor]:
+    """What modules and the functions of logits return, by name."""
+    logits = torch.empty(2, 5, device=device, requires_grad=True)
+    functional, found = relaxit_torch.functional, {}
+    for temperature in (0.5, torch.empty((), device=device, requires_grad=True)):
+        soft = functional.gumbel_softmax(logits, temperature)
+        hard = functional.gumbel_softmax(logits, temperature, hard=True)
+        khot = functional.relaxed_top_k(logits, 3, temperature)
+        kind = type(temperature).__name__
+        found |= {f"soft by {kind}": soft, f"hard by {kind}": hard, f"khot by {kind}": khot}
+    for module in modules:
+        name = type(module).__name__
+        found[f"{name} in training"] = module.train()(logits)
+        found[f"{name} in evaluation"] = module.eval()(logits)
+        if isinstance(module, relaxit_torch.nn.Gates):
+            found[f"penalty of {name}"] = module.penalty()
+    return found
+
+
+def test_functions_and_modules_stay_on_a_gpu_and_never_wait_for_it(fake_cuda) -> None:
+    modules = modules_on("cuda")
+    with DeviceDiscipline("cuda") as discipline:
+        found = results_of(modules, "cuda")
+    assert discipline.operations > 20, "the discipline saw nothing"
+    for name, result in found.items():
+        assert result.device.type == "cuda", f"{name} is on {result.device}"
+
+
+def test_the_backward_pass_of_functions_and_modules_stays_on_the_device() -> None:
+    modules = modules_on("meta")
+    with DeviceDiscipline("meta"):
+        for name, result in results_of(modules, "meta").items():
+            assert result.device.type == "meta", name
+            if result.requires_grad:
+                result.sum().backward()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,9 @@ from .distributions.exp_gumbel_softmax import ExpGumbelSoftmax as ExpGumbelSoftm
 from .distributions.gaussian_relaxed_bernoulli import (
     GaussianRelaxedBernoulli as GaussianRelaxedBernoulli,
 )
+from .distributions.generalized_gumbel_softmax import (
+    GeneralizedGumbelSoftmax as GeneralizedGumbelSoftmax,
+)
 from .distributions.gumbel_softmax import GumbelSoftmax as GumbelSoftmax
 from .distributions.gumbel_softmax_top_k import GumbelSoftmaxTopK as GumbelSoftmaxTopK
 from .distributions.hard_concrete import HardConcrete as HardConcrete

@@ -6,7 +6,9 @@ reference. See `RelaxedDistribution` for what all of them can do.
 
 from . import diagnostics as diagnostics
 from . import estimators as estimators
+from . import functional as functional
 from . import laplace_bridge as laplace_bridge
+from . import nn as nn
 from .distributions.binary_concrete import BinaryConcrete as BinaryConcrete
 from .distributions.correlated_bernoulli import CorrelatedBernoulli as CorrelatedBernoulli
 from .distributions.correlated_relaxed_bernoulli import (
@@ -15,6 +17,9 @@ from .distributions.correlated_relaxed_bernoulli import (
 from .distributions.exp_gumbel_softmax import ExpGumbelSoftmax as ExpGumbelSoftmax
 from .distributions.gaussian_relaxed_bernoulli import (
     GaussianRelaxedBernoulli as GaussianRelaxedBernoulli,
+)
+from .distributions.generalized_gumbel_softmax import (
+    GeneralizedGumbelSoftmax as GeneralizedGumbelSoftmax,
 )
 from .distributions.gumbel_softmax import GumbelSoftmax as GumbelSoftmax
 from .distributions.gumbel_softmax_top_k import GumbelSoftmaxTopK as GumbelSoftmaxTopK

@@ -70,6 +70,14 @@ class _Positive(Region):
         return (value > 0) & torch.isfinite(value)
 
 
+class _NonNegative(Region):
+    words = "non-negative and finite"
+    like = constraints.nonnegative
+
+    def check(self, value: Tensor) -> Tensor:
+        return (value >= 0) & torch.isfinite(value)
+
+
 class _Negative(Region):
     words = "negative and finite"
     like = constraints.less_than(0.0)
@@ -317,6 +325,7 @@ boolean = _Boolean()
 count = _Count()
 one_hot = _OneHot()
 positive = _Positive()
+non_negative = _NonNegative()
 negative = _Negative()
 above_one = _AboveOne()
 real = _Real()

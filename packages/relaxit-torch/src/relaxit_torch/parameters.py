@@ -117,8 +117,13 @@ def expand(
 
 def check(name: str, value: Parameter, region: Region) -> None:
     """Raises ValueError with the first entry of `value` that lies outside `region`."""
-    # A number is shown as it was given, not as float32 rounds it.
-    tensor = value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
+    # A number is shown as it was given, not as float32 rounds it, and is checked where it is,
+    # whatever the default device is.
+    tensor = (
+        value
+        if isinstance(value, Tensor)
+        else torch.tensor(value, dtype=torch.float64, device="cpu")
+    )
     for words, valid in region.parts(tensor):
         if valid.all():
             continue

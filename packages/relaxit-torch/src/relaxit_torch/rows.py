@@ -1,9 +1,12 @@
 """Rows on the simplex, each without the categories in which earlier rows are greatest."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from relaxit_torch.autograd import Function
 
 BLOCK = 8
 """Entries of which `greatest` compares the maxima first: on a CPU it then takes half the time."""
@@ -75,20 +78,80 @@ def greatest(score: Tensor, k: int) -> Tensor:
 def sum_of_softmaxes(score: Tensor, order: Tensor) -> Tensor:
     """The sum of `softmax(without_earlier_choices(rows))` of `k` equal rows `score`.
 
-    Without the rows: memory and time are those of one softmax.
+    Without the rows: memory and time are those of one softmax, in the backward pass too.
 
     Args:
         score: `(*shape, K)`.
         order: where its `k` greatest entries are, `(*shape, k)`.
     """
-    top, others = score.gather(-1, order), score.scatter(-1, order, -torch.inf)
-    least = top[..., -1:]
-    weight = (others - least).exp()
-    # Z_j, which normalises row j, is added up from the last row: to subtract what was taken would
-    # leave nothing of it. An entry is exp(score) times the sum of 1 / Z_j over the rows that have
-    # it. In float64, as scores of 10^4 have three digits after the point in float32.
-    wide, last = top.double(), weight.sum(-1, keepdim=True).double().log1p() + least.double()
-    log_normaliser = torch.cat([last, wide[..., :-1].flip(-1)], -1).logcumsumexp(-1).flip(-1)
-    log_inverse = (-log_normaliser).logcumsumexp(-1)
-    drawn = (wide + log_inverse).exp().to(score.dtype)
-    return (weight * drawn[..., -1:]).scatter(-1, order, drawn)
+    total: Tensor = _SumOfSoftmaxes.apply(score, order)[0]
+    return total
+
+
+class _SumOfSoftmaxes(Function):
+    """Keeps scores and result. What belongs to `k` entries is in float64: scores of 10^4 have three
+    digits after the point in float32.
+    """
+
+    @staticmethod
+    def forward(score: Tensor, order: Tensor) -> tuple[Tensor, ...]:
+        top = score.gather(-1, order)
+        least = top[..., -1:]
+        weight = score.scatter(-1, order, -torch.inf).sub_(least).exp_()
+        # The logarithm of what all rows have, a finite number also where nothing is left to them.
+        log_rest = (weight.sum(-1, keepdim=True).double() + 1e-300).log() + least
+        # An entry is exp(score) times the sum of 1 / Z_j over the rows that have it.
+        log_normaliser, log_inverse = _scans(top, log_rest)
+        drawn = (top + log_inverse).exp().to(score.dtype)
+        rest = (least + log_inverse[..., -1:]).exp().to(score.dtype)
+        total = weight.mul_(rest).scatter(-1, order, drawn)
+        return total, log_rest, log_normaliser, log_inverse
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, ...]) -> None:
+        ctx.mark_non_differentiable(*output[2:])
+        ctx.save_for_backward(*inputs, *output)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        # With rows r_j and g the gradient of their sum c: that of the scores is the sum of
+        # r_j (g - <g, r_j>), which is c (g - m) with m the mean of <g, r_j> over the rows that have
+        # the entry, weighted by 1 / Z_j.
+        score, order, total, log_rest, log_normaliser, log_inverse = ctx.saved_tensors
+        gradient, gradient_of_rest = gradients[:2]
+        top = score.gather(-1, order).double()
+        if torch.is_grad_enabled():  # for the second derivative
+            log_normaliser, log_inverse = _scans(top, log_rest)
+        others = total.scatter(-1, order, 0.0)
+        mass = others.sum(-1, keepdim=True) + torch.finfo(score.dtype).tiny
+        of_others = (others * gradient).sum(-1, keepdim=True) / mass
+        of_top = gradient.gather(-1, order)
+        products = _running_mean(
+            torch.cat([of_others, of_top.flip(-1)], -1).double(),
+            torch.cat([log_rest, top.flip(-1)], -1),
+            log_normaliser.flip(-1),
+        )
+        means = _running_mean(products.flip(-1), -log_normaliser, log_inverse)
+        moved = total.gather(-1, order) * (of_top - means)
+        last = means[..., -1:] - gradient_of_rest / mass
+        result = others * (gradient - last.to(score.dtype))
+        return result.scatter(-1, order, moved.to(score.dtype)), None
+
+
+def _scans(top: Tensor, log_rest: Tensor) -> tuple[Tensor, Tensor]:
+    """`log Z_j` of each row, and the logarithm of the sum of `1 / Z_j` up to it.
+
+    `Z_j` is added up from the last row: to subtract what was taken would leave nothing of it.
+    """
+    upwards = torch.cat([log_rest, top.double().flip(-1)], -1).logcumsumexp(-1)
+    log_normaliser = upwards[..., 1:].flip(-1)
+    return log_normaliser, (-log_normaliser).logcumsumexp(-1)
+
+
+def _running_mean(values: Tensor, log_weights: Tensor, log_sums: Tensor) -> Tensor:
+    """The mean of each entry and those before it, weighted, where `log_sums` has the weights' sums:
+    the last ones of `values`.
+    """
+    shift = 1 - values.amin(-1, keepdim=True)
+    sums = (log_weights + (values + shift).log()).logcumsumexp(-1)
+    return (sums[..., -log_sums.shape[-1] :] - log_sums).exp() - shift

@@ -51,13 +51,23 @@ def kebab_case(name: str) -> str:
 
 
 def relaxations() -> dict[str, type[RelaxedDistribution]]:
-    """Every relaxation that `relaxit_torch` exports, by its name in kebab case."""
+    """Every relaxation that `relaxit_torch` exports and that can be a latent variable, by its name
+    in kebab case.
+
+    One number cannot make all values of a vector equally likely, as a uniform prior does: where
+    events are vectors, so must a parameter be.
+    """
     return {
         kebab_case(name): value
         for name, value in sorted(vars(relaxit_torch).items())
         if isinstance(value, type) and issubclass(value, RelaxedDistribution)
-        if value is not RelaxedDistribution and value.has_rsample
+        if value is not RelaxedDistribution and value.has_rsample and _can_be_uniform(value)
     }
+
+
+def _can_be_uniform(family: Any) -> bool:
+    vectors = [region.event_dim > 0 for region in family.arg_constraints.values()]
+    return any(vectors) or family.support.event_dim == 0
 
 
 def emitted(family: type[RelaxedDistribution]) -> dict[str, Any]:

@@ -62,9 +62,9 @@ class VAE(LightningModule):
 
         Otherwise it is first of all the codes that darken all pixels which pay, for every image,
         and a posterior may be certain of one of them before they tell the images apart. Mnih and
-        Gregor (2014), section 5.1, begin so.
+        Gregor (2014) begin so.
         """
-        mean = (images.double().sum(dim=0) + 0.5) / (len(images) + 1)
+        mean = (images.sum(dim=0, dtype=torch.float64) + 0.5) / (len(images) + 1)
         output: Any = self.decoder[-1]
         output.bias.copy_(mean.logit())
 

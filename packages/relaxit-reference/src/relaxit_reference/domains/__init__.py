@@ -23,6 +23,7 @@ from relaxit_reference.domains.matrices import Covariance as Covariance
 from relaxit_reference.domains.matrices import LowerCholesky as LowerCholesky
 from relaxit_reference.domains.matrices import Matrix as Matrix
 from relaxit_reference.domains.scalars import Above as Above
+from relaxit_reference.domains.scalars import AtLeast as AtLeast
 from relaxit_reference.domains.scalars import Below as Below
 from relaxit_reference.domains.scalars import Boolean as Boolean
 from relaxit_reference.domains.scalars import Integer as Integer
@@ -40,6 +41,7 @@ KINDS: dict[str, type[Domain]] = {
     "real": Real,
     "positive": Positive,
     "above": Above,
+    "at_least": AtLeast,
     "below": Below,
     "interval": Interval,
     "simplex": Simplex,

@@ -39,7 +39,8 @@ class GumbelSoftmax(CategoricalFamily):
     Gradient: pathwise, of the relaxed objective; its bias against the categorical objective
     vanishes with the temperature. With `hard=True`, `rsample` returns one-hot vectors, `log_prob`
     scores them under Categorical($\pi$), and the backward pass is that of the relaxed sample
-    (straight-through, biased).
+    (straight-through, biased). The temperature then acts on the backward pass alone: one for the
+    forward pass (Shah et al. 2024) divides the logits, `GumbelSoftmax(backward, logits=logits / forward, hard=True)`.
 
     Args:
         temperature: $\tau > 0$, a number or a tensor of the batch shape.

@@ -1,0 +1,78 @@
+"""A layer that chooses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from relaxit_torch import constraints, functional
+from relaxit_torch.nn.temperature_schedule import TemperatureSchedule
+from relaxit_torch.parameters import check
+
+
+class GumbelSoftmaxLayer(nn.Module):
+    r"""A choice by its logits: Gumbel-Softmax in training, the likeliest category in evaluation.
+
+    In training the output is `functional.gumbel_softmax(logits, temperature, hard, dim)` at the
+    temperature of the schedule now. In evaluation it is the one-hot argmax of the logits.
+
+    The schedule with its last step is part of the `state_dict`, so that training which is resumed
+    goes on at the temperature where it stopped. The layer does not call `schedule.step()`.
+
+    Args:
+        temperature: $\tau > 0$: a number, or a schedule, which several layers may share.
+        hard: whether samples are one-hot, with the gradient of relaxed ones (straight-through).
+        dim: the dimension of the categories.
+
+    Raises:
+        ValueError: a temperature that is not positive.
+
+    Example:
+        >>> import torch, relaxit_torch as rt
+        >>> schedule = rt.nn.TemperatureSchedule("linear", start=1.0, end=0.1, steps=100)
+        >>> layer = rt.nn.GumbelSoftmaxLayer(schedule)
+        >>> layer(torch.randn(8, 5)).shape
+        torch.Size([8, 5])
+        >>> schedule.step()
+        >>> layer.eval()(torch.tensor([0.5, 2.0, 1.0]))
+        tensor([0., 1., 0.])
+
+    References:
+        Jang, Gu, Poole (2017), section 2.
+    """
+
+    def __init__(
+        self,
+        temperature: float | TemperatureSchedule = 1.0,
+        *,
+        hard: bool = False,
+        dim: int = -1,
+    ) -> None:
+        super().__init__()
+        if not isinstance(temperature, TemperatureSchedule):
+            check("temperature", temperature, constraints.positive)
+            temperature = TemperatureSchedule("linear", start=temperature, end=temperature, steps=1)
+        self.schedule, self.hard, self.dim = temperature, hard, dim
+
+    @property
+    def temperature(self) -> float:
+        """That of the next sample."""
+        return self.schedule.get_last_temperature()
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Relaxed or one-hot vectors along `dim`, like `logits`."""
+        if self.training:
+            return functional.gumbel_softmax(logits, self.temperature, self.hard, self.dim)
+        choice = logits.argmax(self.dim, keepdim=True)
+        return torch.zeros_like(logits).scatter(self.dim, choice, 1.0)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return self.schedule.state_dict()
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.schedule.load_state_dict(state)
+
+    def extra_repr(self) -> str:
+        return f"{self.schedule}, hard={self.hard}, dim={self.dim}"
