@@ -1,15 +1,19 @@
-"""Writes `docs/maths/<name>.md` for every specification; run before `mkdocs build`."""
+"""Writes the page of every specification, with its pictures; run before `mkdocs build`."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from pictures import Picture, gradient_picture, law_picture
 
 from relaxit_reference import Spec, load_specs
 from relaxit_reference.spec import Case, Law, Parameter
 
 MATHS = Path(__file__).parent / "maths"
+PICTURES = MATHS / "pictures"
 
 NOISE = {
     "uniform": r"\operatorname{Uniform}(0, 1)",
@@ -77,10 +81,9 @@ BIAS = {
 
 def main() -> None:
     """Writes all pages, and removes those of specifications that are gone."""
-    MATHS.mkdir(exist_ok=True)
+    shutil.rmtree(MATHS, ignore_errors=True)
+    PICTURES.mkdir(parents=True)
     pages = {f"{spec.name}.md": page(spec) for spec in load_specs()}
-    for stale in {path.name for path in MATHS.glob("*.md")} - pages.keys():
-        (MATHS / stale).unlink()
     for name, text in pages.items():
         (MATHS / name).write_text(text, encoding="utf-8")
     print(f"{len(pages)} pages in {MATHS}")
@@ -92,6 +95,7 @@ def page(spec: Spec) -> str:
         f"# {spec.title}",
         spec.summary,
         classes(spec),
+        picture(law_picture(spec)),
         "## Parameters",
         *parameters(spec),
         *(directions(spec) if spec.kind == "map" else mathematics(spec, None, "##")),
@@ -99,9 +103,16 @@ def page(spec: Spec) -> str:
     for variant in spec.with_variants()[1:]:
         switches = {n: value for n, value in variant.arguments.items() if n not in spec.counts}
         arguments = ", ".join(f"{name}={value}" for name, value in switches.items())
-        parts += [f"## With `{arguments}`", "What differs:", *mathematics(variant, spec, "###")]
+        parts += [f"## With `{arguments}`", picture(law_picture(variant)), "What differs:"]
+        parts += mathematics(variant, spec, "###")
     parts += ["## References", *references(spec)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def picture(drawn: Picture) -> str:
+    """Draws it, and shows it with what there is to see."""
+    drawn.save(PICTURES)
+    return drawn.markdown(PICTURES.name)
 
 
 def classes(spec: Spec) -> str:
@@ -179,6 +190,9 @@ def mathematics(spec: Spec, base: Spec | None, level: str) -> Iterator[str]:
     if spec.laws and (base is None or spec.laws != base.laws):
         yield f"{level} Laws and limits"
         yield listing(law_in_words(law, spec) for law in spec.laws)
+    if base is None and (signal := gradient_picture(spec)):
+        yield f"{level} Gradient"
+        yield picture(signal)
     if spec.cases:
         yield f"{level} Cases"
         yield "Log densities computed with 50 digits, against which both packages are tested."
