@@ -21,7 +21,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urldefrag
 
-from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import TimeoutError as NothingFound
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WIDE, NARROW = (1280, 900), (390, 844)
@@ -58,7 +59,9 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         with served(options.site) as server:
             roots = (options.site.resolve().as_uri(), server)
-            found = [problem for root in roots for problem in problems(browser, root, pages, options)]
+            found = [
+                problem for root in roots for problem in problems(browser, root, pages, options)
+            ]
         browser.close()
     print("\n".join(found) or f"browser check passed: {len(pages)} pages, twice")
     return bool(found)
@@ -137,7 +140,7 @@ def front_page(page: Page, root: str, pages: list[Path], site: Path) -> Iterator
     page.keyboard.type("temperature")
     try:
         page.locator(".md-search-result__item").first.wait_for(timeout=10_000)
-    except TimeoutError:
+    except NothingFound:
         yield f"{front}: the search finds nothing"
 
 

@@ -1,4 +1,4 @@
-"""Writes the page of every specification, with its pictures; run before `mkdocs build`."""
+"""Writes a page for every specification and every result, before `mkdocs` builds the site."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import measured
+from markdown_parts import listing, table, words
 from pictures import Picture, gradient_picture, law_picture
 
 from relaxit_reference import Spec, load_specs
 from relaxit_reference.spec import Case, Law, Parameter
 
-MATHS = Path(__file__).parent / "maths"
+DOCS = Path(__file__).parent
+MATHS, MEASURED = DOCS / "maths", DOCS / "measured"
 PICTURES = MATHS / "pictures"
 
 NOISE = {
@@ -78,15 +81,76 @@ BIAS = {
     ),
 }
 
+SHORT_HARDENING = {"exact": "discrete law, exactly", "mean": "its mean"}
+SHORT_DENSITY = {"continuous": "exact", "mass": "probabilities", "mixed": "exact, with atoms"}
+SHORT_BIAS = {
+    "vanishes": "bias vanishes",
+    "remains": "bias remains",
+    "vanishes_in_the_first_row": "bias vanishes in the first row",
+    "remains_in_every_row": "bias remains",
+    None: "",
+}
+
 
 def main() -> None:
-    """Writes all pages, and removes those of specifications that are gone."""
-    shutil.rmtree(MATHS, ignore_errors=True)
-    PICTURES.mkdir(parents=True)
-    pages = {f"{spec.name}.md": page(spec) for spec in load_specs()}
+    """Writes everything anew."""
+    for folder in (MATHS, MEASURED):
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "pictures").mkdir(parents=True)
+    specs = load_specs()
+    write(MATHS, {f"{spec.name}.md": page(spec) for spec in specs})
+    (MATHS / "overview.txt").write_text(overview(specs), encoding="utf-8")
+    write(MEASURED, measured.pages(MEASURED / "pictures"))
+
+
+def write(folder: Path, pages: Mapping[str, str]) -> None:
+    """Writes pages by their names."""
     for name, text in pages.items():
-        (MATHS / name).write_text(text, encoding="utf-8")
-    print(f"{len(pages)} pages in {MATHS}")
+        (folder / name).write_text(text, encoding="utf-8")
+    print(f"{len(pages)} pages in {folder.relative_to(DOCS.parent)}")
+
+
+def overview(specs: Iterable[Spec]) -> str:
+    """A table with a line for each distribution and each of its variants."""
+    variants = [each for spec in specs if spec.kind != "map" for each in spec.with_variants()]
+    head = ("Distribution", "Values", "Hardened", "Density", "KL", "Gradient", "Cost")
+    return table(head, map(overview_row, variants))
+
+
+def overview_row(spec: Spec) -> tuple[str, ...]:
+    """What tells it from others."""
+    switches = [f"{n}={v}" for n, v in spec.arguments.items() if n not in spec.counts]
+    bias = next((law.expected for law in spec.laws if law.kind == "gradient_bias"), None)
+    divergence = "no"
+    if "kl" in spec.closed_forms:
+        divergence = "closed form" + (
+            f", equal {words(list(spec.kl_needs_equal))}" if spec.kl_needs_equal else ""
+        )
+    return (
+        f"[{spec.title}](../maths/{spec.name}.md)"
+        + (f" `{', '.join(switches)}`" if switches else ""),
+        spec.relax.support.describe(),
+        SHORT_HARDENING[spec.harden.law] if spec.harden else "",
+        SHORT_DENSITY[spec.density.kind],
+        divergence,
+        "none" if spec.relax.gradient == "none" else SHORT_BIAS[bias],
+        cost(spec),
+    )
+
+
+def cost(spec: Spec) -> str:
+    """The order of the work of an event, from the shapes of its parameters and its noise."""
+    given = [spec.parameters[name].shape for name in spec.parameterisations()[0]]
+    if matrix := next((shape for shape in given if len(shape) == 2), None):
+        return f"${matrix[0]}^2$, and ${matrix[0]}^3$ once"
+    size = max((spec.noise.shape, *given, shape_of_value(spec)), key=len)
+    return f"${' '.join(size) or '1'}$"
+
+
+def shape_of_value(spec: Spec) -> tuple[str, ...]:
+    """Rows come from counts."""
+    sizes = next((p.shape for p in spec.parameters.values() if len(p.shape) == 1), ())
+    return (*(spec.parameters[n].symbol for n in spec.counts), *sizes) if spec.counts else sizes
 
 
 def page(spec: Spec) -> str:
@@ -240,19 +304,6 @@ def display(latex: str) -> str:
     return "\n\nwith\n\n".join(f"$$\n{part}\n$$" for part in latex.split(r", \qquad "))
 
 
-def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A Markdown table, without the columns that are empty."""
-    lines = list(rows)
-    kept = [i for i in range(len(head)) if any(line[i] for line in lines)]
-    cells = [head, tuple("---" for _ in head), *lines]
-    return "\n".join("| " + " | ".join(line[i] for i in kept) + " |" for line in cells)
-
-
-def listing(items: Iterable[str]) -> str:
-    """A Markdown list."""
-    return "\n".join(f"- {item}" for item in items)
-
-
 def shape(names: tuple[str, ...]) -> str:
     """A shape as Python writes it."""
     return f"`({', '.join(names)}{',' if len(names) == 1 else ''})`"
@@ -263,11 +314,6 @@ def plain(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} = {plain(entry)}" for name, entry in value.items())
     return repr(value)
-
-
-def words(items: list[str]) -> str:
-    """Items as a phrase: `a, b and c`."""
-    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
 
 
 if __name__ == "__main__":
