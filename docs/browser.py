@@ -110,7 +110,7 @@ def problems(
         for problem in [*inspect(page), *dict.fromkeys(heard)]:
             yield f"{address}: {problem}"
         if options.pictures and root.startswith("file:"):
-            photograph(page, options.pictures, path.relative_to(options.site))
+            photograph(browser, address, options.pictures / path.relative_to(options.site))
     yield from front_page(page, root, pages, options.site)
     context.close()
 
@@ -144,17 +144,17 @@ def front_page(page: Page, root: str, pages: list[Path], site: Path) -> Iterator
         yield f"{front}: the search finds nothing"
 
 
-def photograph(page: Page, folder: Path, name: Path) -> None:
+def photograph(browser: Browser, address: str, target: Path) -> None:
     """The whole page, wide and narrow, light and dark."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        page.reload(wait_until="load")
+        page = browser.new_page(color_scheme=scheme)
         for width, height in (WIDE, NARROW):
             page.set_viewport_size({"width": width, "height": height})
-            target = folder / name.with_suffix(f".{scheme}.{width}.png")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=target, full_page=True)
-    page.emulate_media(color_scheme="light")
+            page.goto(address)
+            name = target.with_suffix(f".{scheme}.{width}.png")
+            page.screenshot(path=name, full_page=True, timeout=60_000)
+        page.close()
 
 
 if __name__ == "__main__":

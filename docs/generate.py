@@ -12,6 +12,7 @@ from markdown_parts import listing, table, words
 from pictures import Picture, gradient_picture, law_picture
 
 from relaxit_reference import Spec, load_specs
+from relaxit_reference.domains import Domain, Independent, Interval
 from relaxit_reference.spec import Case, Law, Parameter
 
 DOCS = Path(__file__).parent
@@ -83,12 +84,20 @@ BIAS = {
 
 SHORT_HARDENING = {"exact": "discrete law, exactly", "mean": "its mean"}
 SHORT_DENSITY = {"continuous": "exact", "mass": "probabilities", "mixed": "exact, with atoms"}
+SHORT_GRADIENT = {"pathwise": "pathwise", "straight_through": "straight-through", "none": "none"}
 SHORT_BIAS = {
-    "vanishes": "bias vanishes",
-    "remains": "bias remains",
-    "vanishes_in_the_first_row": "bias vanishes in the first row",
-    "remains_in_every_row": "bias remains",
+    "vanishes": ", bias vanishes",
+    "remains": ", bias remains",
+    "vanishes_in_the_first_row": ", bias vanishes in the first row",
+    "remains_in_every_row": ", bias remains",
     None: "",
+}
+SHORT_POINTS = {
+    "Arrangement": "one-hot rows",
+    "LogSimplex": "log simplex",
+    "OneHot": "one-hot",
+    "Real": "real",
+    "Simplex": "simplex",
 }
 
 
@@ -123,19 +132,27 @@ def overview_row(spec: Spec) -> tuple[str, ...]:
     bias = next((law.expected for law in spec.laws if law.kind == "gradient_bias"), None)
     divergence = "no"
     if "kl" in spec.closed_forms:
-        divergence = "closed form" + (
-            f", equal {words(list(spec.kl_needs_equal))}" if spec.kl_needs_equal else ""
-        )
+        divergence = f"equal {words(list(spec.kl_needs_equal))}" if spec.kl_needs_equal else "yes"
     return (
         f"[{spec.title}](../maths/{spec.name}.md)"
         + (f" `{', '.join(switches)}`" if switches else ""),
-        spec.relax.support.describe(),
+        points(spec.relax.support),
         SHORT_HARDENING[spec.harden.law] if spec.harden else "",
         SHORT_DENSITY[spec.density.kind],
         divergence,
-        "none" if spec.relax.gradient == "none" else SHORT_BIAS[bias],
+        SHORT_GRADIENT[spec.relax.gradient] + SHORT_BIAS[bias],
         cost(spec),
     )
+
+
+def points(support: Domain) -> str:
+    """Where values lie, in a word or two."""
+    if isinstance(support, Independent):
+        return f"{points(support.of)} in every {'row' if support.of.event_dim else 'entry'}"
+    if isinstance(support, Interval):
+        left, right = ("(["[closed] + ")]"[closed] for closed in support.closed)
+        return f"{left[0]}{support.low:g}, {support.high:g}{right[1]}"
+    return SHORT_POINTS.get(type(support).__name__, support.describe())
 
 
 def cost(spec: Spec) -> str:

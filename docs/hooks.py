@@ -25,6 +25,7 @@ OVERVIEW = "<!-- every distribution -->"
 LOG = logging.getLogger("mkdocs.hooks")
 MENDED = {"~": ("mo", "\u223c"), "\u221e": ("mi", "\u221e")}  # the converter's wrong tags
 CAPITALS = set("ΓΔΘΛΞΠΣΥΦΨΩ")  # upright, as in TeX
+BREAKS, OPENING, CLOSING = set("=+\u2212\u2248"), set("([{"), set(")]}")
 SCRIPTS = ("msub", "msup", "msubsup", "munder", "mover", "munderover")
 
 
@@ -94,10 +95,32 @@ def mathml(latex: str, tag: str) -> str:
             element.set("mathvariant", "normal")
     for row in list(math.iter(f"{{{NAMESPACE}}}mrow")):
         space_functions(row)
-    text = ET.tostring(math, encoding="unicode")
+    parts = in_parts(math) if tag == "div" else [math]
+    # A narrow page breaks the line between two parts, and nowhere else.
+    text = "<wbr>".join(ET.tostring(part, encoding="unicode") for part in parts)
     if "\\" in text:
         raise ValueError(f"a formula has a command that cannot be converted: {latex}")
     return f'<{tag} class="formula">{text}</{tag}>'
+
+
+def in_parts(math: ET.Element) -> list[ET.Element]:
+    """A displayed formula, of which each relation and each sum outside of brackets begins anew."""
+    parts, depth, before = [_part()], 0, None
+    for child in list(math[0]):
+        text = child.text if kind(child) == "mo" else None
+        depth += (text in OPENING) - (text in CLOSING)
+        if text in BREAKS and depth == 0 and before is not None and kind(before) != "mo":
+            parts.append(_part())
+            child.set("form", "infix")
+        parts[-1][0].append(child)
+        before = child if text not in CLOSING else parts[-1]
+    return parts
+
+
+def _part() -> ET.Element:
+    part = ET.Element(f"{{{NAMESPACE}}}math", displaystyle="true")
+    ET.SubElement(part, f"{{{NAMESPACE}}}mrow")
+    return part
 
 
 def space_functions(row: ET.Element) -> None:

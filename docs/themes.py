@@ -51,5 +51,5 @@ class Theme:
 
 THEMES = (
     Theme("light", "#333333", "#9fb4dc", "#b3261e", "viridis", "YlGnBu"),
-    Theme("dark", "#dddddd", "#4a628f", "#ffb4a9", "cool", "YlGnBu_r"),
+    Theme("dark", "#dddddd", "#4a628f", "#ff6b6b", "cool", "YlGnBu_r"),
 )
