@@ -411,18 +411,17 @@ def bridge(spec: Spec) -> Picture:
         chain.append(step(chain[-1]))
     titles = [type(chain[0]).__name__, *(step.__name__ for step in steps)]
     torch.manual_seed(0)
-    drawn = [
-        triangle(
-            law.sample((SAMPLES,)).numpy(), lambda c, law=law: law.log_prob(torch.tensor(c)).numpy()
-        )
-        for law in chain
-    ]
+
+    def drawn(law: Any) -> Plane:
+        samples = law.sample((SAMPLES,)).numpy()
+        return triangle(samples, lambda c: law.log_prob(torch.tensor(c)).numpy())
+
     return Picture(
         f"{spec.name}-law",
         f"What {spec.title} makes of a law",
         f"Colour: density of {SAMPLES:,} samples. Lines: that of `log_prob`; colours change where "
         "a line should run.",
-        partial(planes, list(zip(titles, drawn, strict=True))),
+        partial(planes, list(zip(titles, map(drawn, chain), strict=True))),
     )
 
 

@@ -76,15 +76,18 @@ def rectangle(
     labels: tuple[str, str],
 ) -> Plane:
     """Points between `limits`, `[[low, high], [low, high]]`."""
-    edges = [np.linspace(*limit, CELLS + 1) for limit in limits]
-    counts = np.histogram2d(*samples.T, bins=edges)[0].ravel()
+    edges = [np.linspace(low, high, CELLS + 1) for low, high in limits]
+    counts = np.histogram2d(samples[:, 0], samples[:, 1], bins=edges)[0].ravel()
     size = np.diff(limits)[:, 0] / CELLS
-    low = np.stack(np.meshgrid(edges[0][:-1], edges[1][:-1], indexing="ij"), -1).reshape(-1, 1, 2)
+    corner = np.stack(np.meshgrid(edges[0][:-1], edges[1][:-1], indexing="ij"), -1).reshape(
+        -1, 1, 2
+    )
     # At the edge a density may be infinite.
-    axes = [np.linspace(*limit, LINES) for limit in limits + np.diff(limits) * [1e-3, -1e-3]]
+    inner = limits + np.diff(limits) * [1e-3, -1e-3]
+    axes = [np.linspace(low, high, LINES) for low, high in inner]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
     return Plane(
-        low + size * np.array([[0, 0], [1, 0], [1, 1], [0, 1]]),
+        corner + size * np.array([[0, 0], [1, 0], [1, 1], [0, 1]]),
         counts / (len(samples) * float(np.prod(size))),
         Triangulation(*grid.T),
         log_density(grid),

@@ -25,10 +25,13 @@ class Theme:
 
     def apply(self) -> Any:
         """The matplotlib settings, as a context."""
-        inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
         return mpl.rc_context(
             {
-                **dict.fromkeys(inked, self.ink),
+                "text.color": self.ink,
+                "axes.labelcolor": self.ink,
+                "axes.edgecolor": self.ink,
+                "xtick.color": self.ink,
+                "ytick.color": self.ink,
                 "axes.titlesize": "small",
                 "axes.labelsize": "small",
                 "xtick.labelsize": "x-small",
