@@ -317,8 +317,15 @@ def references(spec: Spec) -> Iterator[str]:
 
 
 def display(latex: str) -> str:
-    """A displayed formula, in as many lines as it has parts."""
-    return "\n\nwith\n\n".join(f"$$\n{part}\n$$" for part in latex.split(r", \qquad "))
+    """A displayed formula, in as many lines as it has parts.
+
+    Raises:
+        ValueError: a part is empty.
+    """
+    parts = latex.split(r", \qquad ")
+    if not all(part.strip() for part in parts):
+        raise ValueError(f"a formula of a specification has an empty part: {latex!r}")
+    return "\n\nwith\n\n".join(f"$$\n{part}\n$$" for part in parts)
 
 
 def shape(names: tuple[str, ...]) -> str:

@@ -2,11 +2,16 @@
 
 What is drawn follows from the specification: its kind, its support, and the free coordinates of
 its values. No distribution is named here.
+
+The READMEs have no build. Their pictures are written by
+
+    python docs/pictures.py gumbel_softmax docs/images/gumbel_softmax.png
 """
 
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -22,7 +27,7 @@ from themes import THEMES, Theme
 from torch.distributions import Distribution
 
 import relaxit_torch
-from relaxit_reference import Spec
+from relaxit_reference import Spec, load_spec
 from relaxit_reference.domains import Array, Independent, Interval, Simplex
 from relaxit_reference.testing.draws import place_parameters
 from relaxit_reference.testing.statistics import ALARM_RATE, law_against_density
@@ -430,3 +435,16 @@ def argument(function: Callable[..., Any]) -> Any:
     (first, *_) = inspect.signature(function).parameters
     found = get_type_hints(function)[first]
     return found if isinstance(found, type) else object
+
+
+def main(name: str, target: Path) -> None:
+    """Writes the law of one distribution, on white."""
+    light, *_ = THEMES
+    with light.apply():
+        law_picture(load_spec(name)).draw(light).savefig(
+            target, dpi=110, transparent=False, facecolor="white", metadata={"Software": None}
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
