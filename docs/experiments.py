@@ -60,7 +60,10 @@ def adapted(words: list[str], name: str, data_dir: Path) -> Iterator[str]:
     program, *arguments = words
     scripts = [*ROOT.glob(f"packages/*/scripts/{program}"), *ROOT.glob(f"docs/{program}")]
     beside = Path(sys.executable).with_name(program)
-    yield from [sys.executable, str(scripts[0])] if scripts else [str(beside)]
+    if scripts:
+        yield from (sys.executable, str(scripts[0]))
+    else:
+        yield str(beside) if beside.exists() else program
     before = ""
     for word in arguments:
         option, equals, value = word.rpartition("=")
@@ -73,7 +76,7 @@ def adapted(words: list[str], name: str, data_dir: Path) -> Iterator[str]:
         else:
             yield word
         before = word
-    if "--output" in arguments and program == "relaxit-vae":
+    if program == "relaxit-vae" and "--output" in words and "--overwrite" not in words:
         yield "--overwrite"
 
 

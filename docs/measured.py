@@ -25,6 +25,9 @@ Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 def pages(pictures: Path) -> dict[str, str]:
     """The text of every page by its name, the index among them; pictures go to a folder."""
     found = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+    for name, results in found.items():
+        if "command" not in results.get("about", {}):
+            raise ValueError(f"{name}.json must say under about.command how it was measured")
     texts = {f"{name}.md": page(name, results, pictures) for name, results in found.items()}
     return {"index.md": index(found), **texts}
 
@@ -70,13 +73,18 @@ def provenance(name: str, about: Mapping[str, Any]) -> Iterator[str]:
     facts = {key: value for key, value in about.items() if key != "command"}
     versions = facts.pop("versions", {})
     told = [*facts.items(), *versions.items()]
-    yield ", ".join(f"{key} {value}" for key, value in told) + "."
+    if told:
+        yield ", ".join(f"{key} {value}" for key, value in told) + "."
     yield f"The figures: [{name}.json](../results/{name}.json)."
 
 
 def section(key: str, value: Any, name: str, pictures: Path) -> Iterator[str]:
     """What one key holds."""
-    if isinstance(value, Mapping) and value and all(isinstance(v, Mapping) for v in value.values()):
+    if is_nested(value) and any(is_nested(inner) for inner in value.values()):
+        for inner, entries in value.items():
+            yield from section(f"{key}: {inner}", entries, name, pictures)
+        return
+    if is_nested(value):
         value = [{key.removesuffix("s"): inner, **entries} for inner, entries in value.items()]
     if isinstance(value, Mapping):
         yield f"## {heading(key)}"
@@ -98,13 +106,25 @@ def section(key: str, value: Any, name: str, pictures: Path) -> Iterator[str]:
         yield f"{heading(key)}: {shown(value)}."
 
 
+def is_nested(value: Any) -> bool:
+    """Whether this is a table of tables."""
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(isinstance(inner, Mapping) for inner in value.values())
+    )
+
+
 def by_label(rows: Sequence[Mapping[str, Any]]) -> Rows:
-    """Rows that differ in the seed only, together under their words."""
+    """Rows under their words, several if only the seed tells them from each other."""
     together: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         words = (str(v) for v in row.values() if isinstance(v, str | bool))
         together.setdefault(", ".join(words), []).append(row)
-    return together
+    seeds = ([row.get("seed") for row in group] for group in together.values())
+    if all(len(set(group)) == len(group) for group in seeds):
+        return together
+    return {f"{number}": [row] for number, row in enumerate(rows, start=1)}
 
 
 def of_rows(rows: Rows) -> Iterator[str]:

@@ -120,7 +120,7 @@ def planes(drawn: list[tuple[str, Plane]], theme: Theme) -> Figure:
         panel.tricontour(plane.grid, floor, levels, colors=theme.density, linewidths=0.8)
         _frame(panel, plane)
         panel.set_title(title)
-    figure.colorbar(cells, ax=axes, shrink=0.6, label="density", format="{x:.2g}")
+    figure.colorbar(cells, ax=axes, shrink=0.6, label="density", format="{x:.3g}")
     return figure
 
 
