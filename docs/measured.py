@@ -80,16 +80,15 @@ def provenance(name: str, about: Mapping[str, Any]) -> Iterator[str]:
 
 def section(key: str, value: Any, name: str, pictures: Path) -> Iterator[str]:
     """What one key holds."""
-    if is_nested(value) and any(is_nested(inner) for inner in value.values()):
-        for inner, entries in value.items():
-            yield from section(f"{key}: {inner}", entries, name, pictures)
-        return
-    if is_nested(value):
+    if isinstance(value, Mapping) and value and all(map(is_row, value.values())):
         value = [{key.removesuffix("s"): inner, **entries} for inner, entries in value.items()]
-    if isinstance(value, Mapping):
+    if is_row(value):
         yield f"## {heading(key)}"
         yield table(("", "value"), ((f"`{inner}`", shown(entry)) for inner, entry in value.items()))
-    elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+    elif isinstance(value, Mapping):
+        for inner, entry in value.items():
+            yield from section(f"{key}: {inner}", entry, name, pictures)
+    elif isinstance(value, list) and value and all(map(is_row, value)):
         yield f"## {heading(key)}"
         rows = by_label(value)
         yield from of_rows(rows)
@@ -106,13 +105,13 @@ def section(key: str, value: Any, name: str, pictures: Path) -> Iterator[str]:
         yield f"{heading(key)}: {shown(value)}."
 
 
-def is_nested(value: Any) -> bool:
-    """Whether this is a table of tables."""
-    return (
-        isinstance(value, Mapping)
-        and bool(value)
-        and all(isinstance(inner, Mapping) for inner in value.values())
-    )
+def is_row(value: Any) -> bool:
+    """Whether this is a table without tables in it."""
+    if not isinstance(value, Mapping):
+        return False
+    lists = [entry for entry in value.values() if isinstance(entry, list)]
+    entries = [*value.values(), *(entry for entries in lists for entry in entries)]
+    return not any(isinstance(entry, Mapping) for entry in entries)
 
 
 def by_label(rows: Sequence[Mapping[str, Any]]) -> Rows:
@@ -136,7 +135,7 @@ def of_rows(rows: Rows) -> Iterator[str]:
         for key in dict.fromkeys(key for group in rows.values() for row in group for key in row)
         if key not in words
         and key != "seed"
-        and not any(isinstance(row.get(key), list | Mapping) for g in rows.values() for row in g)
+        and not any(isinstance(row.get(key), list) for group in rows.values() for row in group)
     ]
     lines = (
         (

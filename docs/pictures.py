@@ -333,7 +333,8 @@ class GradientSignal:
     @cached_property
     def grid(self) -> Array:
         """Values of the parameter."""
-        low, high = self.spec.moderate[self.parameter]
+        declared = self.spec.parameters[self.parameter]
+        low, high = declared.moderate or declared.typical or (-3.0, 3.0)
         return np.linspace(low, high, self.points)
 
     def derivatives(self, law: Law) -> tuple[Array, Array, Array | None]:
