@@ -55,10 +55,23 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Write the maths pages and build the site into `site/` (or: -- serve)."""
-    install(session, "docs")
+    """Write the generated pages, run the guides, build the site into `site/`, open it in a browser.
+
+    With -- serve it is shown while you write.
+    """
+    install(session, "tests", "docs")
     run(session, "python", "docs/generate.py")
+    run(session, "pytest", "docs", "--quiet", env=ONE_THREAD)
     run(session, "mkdocs", *(session.posargs or ["build", "--strict"]))
+    if not session.posargs:
+        run(session, "python", "docs/browser.py", "site")
+
+
+@nox.session
+def experiments(session: nox.Session) -> None:
+    """Measure the figures of the results pages again, all or -- NAME ... (--data-dir=DIR)."""
+    install(session, "tests", "bench", "docs")
+    run(session, "python", "docs/experiments.py", *session.posargs, env=ONE_THREAD)
 
 
 @nox.session

@@ -1,15 +1,23 @@
-"""Writes `docs/maths/<name>.md` for every specification; run before `mkdocs build`."""
+"""Writes a page for every specification and every result, before `mkdocs` builds the site."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import measured
+from markdown_parts import listing, table, words
+from pictures import Picture, gradient_picture, law_picture
+
 from relaxit_reference import Spec, load_specs
+from relaxit_reference.domains import Domain, Independent, Interval
 from relaxit_reference.spec import Case, Law, Parameter
 
-MATHS = Path(__file__).parent / "maths"
+DOCS = Path(__file__).parent
+MATHS, MEASURED = DOCS / "maths", DOCS / "measured"
+PICTURES = MATHS / "pictures"
 
 NOISE = {
     "uniform": r"\operatorname{Uniform}(0, 1)",
@@ -74,16 +82,92 @@ BIAS = {
     ),
 }
 
+SHORT_HARDENING = {"exact": "discrete law, exactly", "mean": "its mean"}
+SHORT_DENSITY = {"continuous": "exact", "mass": "probabilities", "mixed": "exact, with atoms"}
+SHORT_GRADIENT = {"pathwise": "pathwise", "straight_through": "straight-through", "none": "none"}
+SHORT_BIAS = {
+    "vanishes": ", bias vanishes",
+    "remains": ", bias remains",
+    "vanishes_in_the_first_row": ", bias vanishes in the first row",
+    "remains_in_every_row": ", bias remains",
+    None: "",
+}
+SHORT_POINTS = {
+    "Arrangement": "one-hot rows",
+    "LogSimplex": "log simplex",
+    "OneHot": "one-hot",
+    "Real": "real",
+    "Simplex": "simplex",
+}
+
 
 def main() -> None:
-    """Writes all pages, and removes those of specifications that are gone."""
-    MATHS.mkdir(exist_ok=True)
-    pages = {f"{spec.name}.md": page(spec) for spec in load_specs()}
-    for stale in {path.name for path in MATHS.glob("*.md")} - pages.keys():
-        (MATHS / stale).unlink()
+    """Writes everything anew."""
+    for folder in (MATHS, MEASURED):
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "pictures").mkdir(parents=True)
+    specs = load_specs()
+    write(MATHS, {f"{spec.name}.md": page(spec) for spec in specs})
+    (MATHS / "overview.txt").write_text(overview(specs), encoding="utf-8")
+    write(MEASURED, measured.pages(MEASURED / "pictures"))
+
+
+def write(folder: Path, pages: Mapping[str, str]) -> None:
+    """Writes pages by their names."""
     for name, text in pages.items():
-        (MATHS / name).write_text(text, encoding="utf-8")
-    print(f"{len(pages)} pages in {MATHS}")
+        (folder / name).write_text(text, encoding="utf-8")
+    print(f"{len(pages)} pages in {folder.relative_to(DOCS.parent)}")
+
+
+def overview(specs: Iterable[Spec]) -> str:
+    """A table with a line for each distribution and each of its variants."""
+    variants = [each for spec in specs if spec.kind != "map" for each in spec.with_variants()]
+    head = ("Distribution", "Values", "Hardened", "Density", "KL", "Gradient", "Cost")
+    return table(head, map(overview_row, variants))
+
+
+def overview_row(spec: Spec) -> tuple[str, ...]:
+    """What tells it from others."""
+    switches = [f"{n}={v}" for n, v in spec.arguments.items() if n not in spec.counts]
+    bias = next((law.expected for law in spec.laws if law.kind == "gradient_bias"), None)
+    divergence = "no"
+    if "kl" in spec.closed_forms:
+        divergence = f"equal {words(list(spec.kl_needs_equal))}" if spec.kl_needs_equal else "yes"
+    return (
+        f"[{spec.title}](../maths/{spec.name}.md)"
+        + (f" `{', '.join(switches)}`" if switches else ""),
+        points(spec.relax.support),
+        SHORT_HARDENING[spec.harden.law] if spec.harden else "",
+        SHORT_DENSITY[spec.density.kind],
+        divergence,
+        SHORT_GRADIENT[spec.relax.gradient] + SHORT_BIAS[bias],
+        cost(spec),
+    )
+
+
+def points(support: Domain) -> str:
+    """Where values lie, in a word or two."""
+    if isinstance(support, Independent):
+        return f"{points(support.of)} in every {'row' if support.of.event_dim else 'entry'}"
+    if isinstance(support, Interval):
+        left, right = ("(["[closed] + ")]"[closed] for closed in support.closed)
+        return f"{left[0]}{support.low:g}, {support.high:g}{right[1]}"
+    return SHORT_POINTS.get(type(support).__name__, support.describe())
+
+
+def cost(spec: Spec) -> str:
+    """The order of the work of an event, from the shapes of its parameters and its noise."""
+    given = [spec.parameters[name].shape for name in spec.parameterisations()[0]]
+    if matrix := next((shape for shape in given if len(shape) == 2), None):
+        return f"${matrix[0]}^2$, and ${matrix[0]}^3$ once"
+    size = max((spec.noise.shape, *given, shape_of_value(spec)), key=len)
+    return f"${' '.join(size) or '1'}$"
+
+
+def shape_of_value(spec: Spec) -> tuple[str, ...]:
+    """Rows come from counts."""
+    sizes = next((p.shape for p in spec.parameters.values() if len(p.shape) == 1), ())
+    return (*(spec.parameters[n].symbol for n in spec.counts), *sizes) if spec.counts else sizes
 
 
 def page(spec: Spec) -> str:
@@ -92,6 +176,7 @@ def page(spec: Spec) -> str:
         f"# {spec.title}",
         spec.summary,
         classes(spec),
+        picture(law_picture(spec)),
         "## Parameters",
         *parameters(spec),
         *(directions(spec) if spec.kind == "map" else mathematics(spec, None, "##")),
@@ -99,9 +184,16 @@ def page(spec: Spec) -> str:
     for variant in spec.with_variants()[1:]:
         switches = {n: value for n, value in variant.arguments.items() if n not in spec.counts}
         arguments = ", ".join(f"{name}={value}" for name, value in switches.items())
-        parts += [f"## With `{arguments}`", "What differs:", *mathematics(variant, spec, "###")]
+        parts += [f"## With `{arguments}`", picture(law_picture(variant)), "What differs:"]
+        parts += mathematics(variant, spec, "###")
     parts += ["## References", *references(spec)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def picture(drawn: Picture) -> str:
+    """Draws it, and shows it with what there is to see."""
+    drawn.save(PICTURES)
+    return drawn.markdown(PICTURES.name)
 
 
 def classes(spec: Spec) -> str:
@@ -179,6 +271,9 @@ def mathematics(spec: Spec, base: Spec | None, level: str) -> Iterator[str]:
     if spec.laws and (base is None or spec.laws != base.laws):
         yield f"{level} Laws and limits"
         yield listing(law_in_words(law, spec) for law in spec.laws)
+    if base is None and (signal := gradient_picture(spec)):
+        yield f"{level} Gradient"
+        yield picture(signal)
     if spec.cases:
         yield f"{level} Cases"
         yield "Log densities computed with 50 digits, against which both packages are tested."
@@ -222,21 +317,15 @@ def references(spec: Spec) -> Iterator[str]:
 
 
 def display(latex: str) -> str:
-    """A displayed formula, in as many lines as it has parts."""
-    return "\n\nwith\n\n".join(f"$$\n{part}\n$$" for part in latex.split(r", \qquad "))
+    """A displayed formula, in as many lines as it has parts.
 
-
-def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A Markdown table, without the columns that are empty."""
-    lines = list(rows)
-    kept = [i for i in range(len(head)) if any(line[i] for line in lines)]
-    cells = [head, tuple("---" for _ in head), *lines]
-    return "\n".join("| " + " | ".join(line[i] for i in kept) + " |" for line in cells)
-
-
-def listing(items: Iterable[str]) -> str:
-    """A Markdown list."""
-    return "\n".join(f"- {item}" for item in items)
+    Raises:
+        ValueError: a part is empty.
+    """
+    parts = latex.split(r", \qquad ")
+    if not all(part.strip() for part in parts):
+        raise ValueError(f"a formula of a specification has an empty part: {latex!r}")
+    return "\n\nwith\n\n".join(f"$$\n{part}\n$$" for part in parts)
 
 
 def shape(names: tuple[str, ...]) -> str:
@@ -249,11 +338,6 @@ def plain(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} = {plain(entry)}" for name, entry in value.items())
     return repr(value)
-
-
-def words(items: list[str]) -> str:
-    """Items as a phrase: `a, b and c`."""
-    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the site needs besides its settings: folders in `nav`, and formulas as MathML.
+"""What the site needs besides its settings: folders in `nav`, printed output, formulas as MathML.
 
 Browsers draw MathML themselves, so that no page needs a script or a font from elsewhere.
 """
@@ -6,6 +6,8 @@ Browsers draw MathML themselves, so that no page needs a script or a font from e
 from __future__ import annotations
 
 import html
+import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -18,24 +20,59 @@ ET.register_namespace("", NAMESPACE)
 FORMULA = re.compile(
     r'<(?P<tag>span|div) class="arithmatex">\\[(\[](?P<latex>.*?)\\[)\]]</(?P=tag)>', re.DOTALL
 )
+BLOCK = re.compile(r"^```python$.*?^```$", re.DOTALL | re.MULTILINE)
+OVERVIEW = "<!-- every distribution -->"
+LOG = logging.getLogger("mkdocs.hooks")
 MENDED = {"~": ("mo", "\u223c"), "\u221e": ("mi", "\u221e")}  # the converter's wrong tags
 CAPITALS = set("ΓΔΘΛΞΠΣΥΦΨΩ")  # upright, as in TeX
+BREAKS, OPENING, CLOSING = set("=+\u2212\u2248"), set("([{"), set(")]}")
 SCRIPTS = ("msub", "msup", "msubsup", "munder", "mover", "munderover")
 
 
 def on_config(config: Any) -> Any:
     """Replaces every folder in `nav` by its pages, in the order of their names."""
-    root = Path(config.docs_dir)
-    config.nav = [
-        {
-            title: [str(page.relative_to(root)) for page in sorted((root / target).glob("*.md"))]
-            if target.endswith("/")
-            else target
-            for title, target in entry.items()
-        }
-        for entry in config.nav
-    ]
+    config.nav = with_folders(config.nav, Path(config.docs_dir))
     return config
+
+
+def with_folders(entries: list[Any], root: Path) -> list[Any]:
+    """The same with the pages of every folder, of which an index comes first."""
+    found = []
+    for entry in entries:
+        ((title, target),) = entry.items()
+        if isinstance(target, list):
+            found.append({title: with_folders(target, root)})
+        elif target.endswith("/"):
+            pages = sorted(
+                root.glob(f"{target}*.md"), key=lambda page: (page.stem != "index", page)
+            )
+            found.append({title: [page.relative_to(root).as_posix() for page in pages]})
+        else:
+            found.append(entry)
+    return found
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
+    """Puts in what is generated: a table of all distributions, and what code blocks print."""
+    root = Path(config.docs_dir)
+    table = root / "maths" / "overview.txt"
+    if OVERVIEW in markdown:
+        markdown = markdown.replace(OVERVIEW, table.read_text(encoding="utf-8"))
+    blocks = list(BLOCK.finditer(markdown))
+    if not blocks:
+        return markdown
+    path = (root / "outputs" / page.file.src_path).with_suffix(".json")
+    texts = json.loads(path.read_text()) if path.exists() else []
+    if len(texts) != len(blocks):
+        LOG.warning("%s: %d of %d Python blocks ran", page.file.src_path, len(texts), len(blocks))
+        return markdown
+    outputs = iter(texts)
+    return BLOCK.sub(lambda match: match[0] + printed(next(outputs)), markdown)
+
+
+def printed(text: str) -> str:
+    """A block of output, if there is any."""
+    return f'\n\n```{{.text title="prints"}}\n{text.rstrip()}\n```' if text.strip() else ""
 
 
 def on_page_content(content: str, **_: Any) -> str:
@@ -58,10 +95,32 @@ def mathml(latex: str, tag: str) -> str:
             element.set("mathvariant", "normal")
     for row in list(math.iter(f"{{{NAMESPACE}}}mrow")):
         space_functions(row)
-    text = ET.tostring(math, encoding="unicode")
+    parts = in_parts(math) if tag == "div" else [math]
+    # A narrow page breaks the line between two parts, and nowhere else.
+    text = "<wbr>".join(ET.tostring(part, encoding="unicode") for part in parts)
     if "\\" in text:
         raise ValueError(f"a formula has a command that cannot be converted: {latex}")
     return f'<{tag} class="formula">{text}</{tag}>'
+
+
+def in_parts(math: ET.Element) -> list[ET.Element]:
+    """A displayed formula, of which each relation and each sum outside of brackets begins anew."""
+    parts, depth, before = [_part()], 0, None
+    for child in list(math[0]):
+        text = child.text if kind(child) == "mo" else None
+        depth += (text in OPENING) - (text in CLOSING)
+        if text in BREAKS and depth == 0 and before is not None and kind(before) != "mo":
+            parts.append(_part())
+            child.set("form", "infix")
+        parts[-1][0].append(child)
+        before = child if text not in CLOSING else parts[-1]
+    return parts
+
+
+def _part() -> ET.Element:
+    part = ET.Element(f"{{{NAMESPACE}}}math", displaystyle="true")
+    ET.SubElement(part, f"{{{NAMESPACE}}}mrow")
+    return part
 
 
 def space_functions(row: ET.Element) -> None:
