@@ -24,6 +24,8 @@ SHARED = ROOT / ".nox" / "shared-{}.{}".format(*sys.version_info)
 BIN = SHARED / ("Scripts" if os.name == "nt" else "bin")
 
 PARALLEL = ["--numprocesses=auto", "--maxprocesses=8", "--dist=worksteal"]
+# Memory of large tensors goes back to the system else, and each use of it begins with page faults.
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # test workers share the cores
 
 
@@ -76,12 +78,14 @@ def experiments(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Time the samplers, on one thread, against torch and Pyro (-- --device=cuda)."""
+    """Measure the samplers next to their peers (-- --threads=1, --device=cuda, -k WORD)."""
     install(session, "tests", "bench")
     table = ["--benchmark-columns=median,iqr,ops,rounds", "--benchmark-sort=name"]
     names = ["--benchmark-group-by=group", "--benchmark-name=short"]
     paths = found("packages/*/benchmarks/bench_*.py")
-    run(session, "pytest", *table, *names, *paths, *session.posargs, env=ONE_THREAD)
+    whole = not any(argument.startswith("-k") for argument in session.posargs)
+    results = ["--results=docs/results/benchmarks.json"] if whole else []
+    run(session, "pytest", *table, *names, *results, *paths, *session.posargs, env=KEPT_MEMORY)
 
 
 @nox.session

@@ -1,82 +1,54 @@
-"""Construction and one sample, with and without the backward pass, next to torch and Pyro."""
+"""Construction and one sample, with and without the backward pass, next to the peers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import pyro.distributions as pyro
 import pytest
-import torch
-import torch.distributions as td
-from torch import Tensor
-from torch.nn.functional import gumbel_softmax
+from measuring import cost, step
+from methods import METHODS
 
-import relaxit_torch as rt
+SIZES = [(64, 16), (1024, 1000), (10, 100_000)]
+DIRECTIONS = {"forward": False, "forward + backward": True}
+SAMPLERS = [(method, name) for method, of in METHODS.items() for name in of.samplers]
 
-TEMPERATURE = 0.5
-SIZES = [(64, 16), (1024, 1000)]
-
-Sampler = Callable[[Tensor, Tensor], Tensor]
-"""From logits and temperature to a sample."""
-
-SAMPLERS: dict[str, dict[str, Sampler]] = {
-    "BinaryConcrete": {
-        "relaxit": lambda x, t: rt.BinaryConcrete(t, logits=x, validate_args=False).rsample(),
-        "torch": lambda x, t: td.RelaxedBernoulli(t, logits=x, validate_args=False).rsample(),
-        "hard relaxit": lambda x, t: rt.BinaryConcrete(
-            t, logits=x, hard=True, validate_args=False
-        ).rsample(),
-        "hard pyro": lambda x, t: pyro.RelaxedBernoulliStraightThrough(
-            t, logits=x, validate_args=False
-        ).rsample(),
-    },
-    "GumbelSoftmax": {
-        "relaxit": lambda x, t: rt.GumbelSoftmax(t, logits=x, validate_args=False).rsample(),
-        "torch": lambda x, t: td.RelaxedOneHotCategorical(
-            t, logits=x, validate_args=False
-        ).rsample(),
-        "torch function": lambda x, t: gumbel_softmax(x, TEMPERATURE),
-        "hard relaxit": lambda x, t: rt.GumbelSoftmax(
-            t, logits=x, hard=True, validate_args=False
-        ).rsample(),
-        "hard torch function": lambda x, t: gumbel_softmax(x, TEMPERATURE, hard=True),
-        "hard pyro": lambda x, t: pyro.RelaxedOneHotCategoricalStraightThrough(
-            t, logits=x, validate_args=False
-        ).rsample(),
-    },
-}
+ours: dict[tuple[str, str], float] = {}
+"""The medians of our samplers, which come first, by method and what is measured."""
 
 
-@pytest.mark.benchmark(max_time=0.5, min_rounds=10, warmup=True, warmup_iterations=10)
-@pytest.mark.parametrize("backward", [False, True], ids=["forward", "forward + backward"])
+@pytest.mark.benchmark(max_time=0.5, min_rounds=10, warmup=True, warmup_iterations=5)
+@pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize(
-    ("distribution", "name"), [(d, name) for d, samplers in SAMPLERS.items() for name in samplers]
-)
-def test_sampler(
+@pytest.mark.parametrize(("method", "name"), SAMPLERS)
+def test_time(
     benchmark: Any,
-    request: pytest.FixtureRequest,
-    distribution: str,
+    record: Callable[..., None],
+    method: str,
     name: str,
     size: tuple[int, int],
-    backward: bool,
+    direction: str,
 ) -> None:
-    device = torch.device(request.config.getoption("--device"))
-    dtype = getattr(torch, request.config.getoption("--dtype") or "float32")
-    logits = torch.randn(size, device=device, dtype=dtype, requires_grad=backward)
-    weights = torch.randn(size, device=device, dtype=dtype)
-    temperature = torch.tensor(TEMPERATURE, device=device, dtype=dtype)
-    sampler = SAMPLERS[distribution][name]
-
-    def step() -> None:
-        sample = sampler(logits, temperature)
-        if backward:
-            torch.autograd.grad(sample, logits, weights)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
-    direction = "forward + backward" if backward else "forward"
-    benchmark.group = f"{distribution} {size}, {direction}, {dtype} on {device}"
+    of = METHODS[method]
+    benchmark.group = f"{method} {size}, {direction}"
     benchmark.name = name
-    benchmark(step)
+    benchmark(step(of.samplers[name], of.leaves(*size), DIRECTIONS[direction]))
+    median = 1e3 * benchmark.stats.stats.median
+    first = ours.setdefault((method, f"{size} {direction}"), median)
+    record(
+        "time",
+        method=method,
+        sampler=name,
+        batch=size[0],
+        size=size[1],
+        direction=direction,
+        median_ms=median,
+        times_ours=median / first,
+    )
+
+
+@pytest.mark.parametrize(("method", "name"), SAMPLERS)
+def test_cost(record: Callable[..., None], method: str, name: str) -> None:
+    of = METHODS[method]
+    found = cost(of.samplers[name], of.leaves(1024, 1000))
+    record("cost", method=method, sampler=name, **found)

@@ -95,6 +95,14 @@ def test_compiles_with_the_construction_inside(spec: Spec, tensors, compiles) ->
     compiles(program(spec, names), leaves, *leaves, noise, value)
 
 
+def test_compiles_where_only_the_first_parameter_is_learned(spec: Spec, tensors, compiles) -> None:
+    for names in spec.parameterisations():
+        *given, noise, value = tensors(spec, names, (2,), (3,))
+        learned = next(i for i, name in enumerate(names) if name not in ("temperature", "delta"))
+        given[learned] = given[learned].detach().requires_grad_()
+        compiles(program(spec, names), [given[learned]], *given, noise, value)
+
+
 def test_compiles_in_half_precision_with_a_number(spec: Spec, tensors, compiles) -> None:
     names = spec.parameterisations()[0]
     plain = [name for name in names if not spec.parameters[name].shape and len(names) > 1]

@@ -393,7 +393,12 @@ class RelaxedDistribution(TorchDistribution):
         if (kept := given.get("_kept_factor")) is not None:
             return cast("Tensor", kept)
         found = matrices.cholesky(matrices.unexpanded(given[matrix]))
-        if not (found.requires_grad or torch.is_inference_mode_enabled()):
+        # Dynamo cannot ask for the inference mode, and its code has no use for what is kept.
+        if not (
+            found.requires_grad
+            or torch.compiler.is_compiling()
+            or torch.is_inference_mode_enabled()
+        ):
             self._kept_factor = found
         return found
 

@@ -1,0 +1,125 @@
+"""Backward passes that are written by hand: two derivatives, in `torch.func`, and when compiled."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pytest
+import torch
+from torch.func import grad, vmap
+
+from relaxit_torch import outputs, rows, special
+
+torch.manual_seed(0)
+LOGITS = torch.randn(4, 5, dtype=torch.float64)
+UNIFORM = torch.rand(5, dtype=torch.float64)
+LOW, HIGH = torch.tensor(-0.1, dtype=torch.float64), torch.tensor(1.1, dtype=torch.float64)
+
+
+def top(score: torch.Tensor) -> torch.Tensor:
+    return rows.sum_of_softmaxes(score, rows.greatest(score, 3))
+
+
+FUNCTIONS = {
+    "clip": (outputs.clip, (2 * LOGITS,)),
+    "hard sigmoid of numbers": (lambda x: outputs.hard_sigmoid(x, -0.1, 1.1), (3 * LOGITS,)),
+    "hard sigmoid of tensors": (outputs.hard_sigmoid, (3 * LOGITS, LOW, HIGH)),
+    "hard sigmoid of both": (lambda x, low: outputs.hard_sigmoid(x, low, 1.1), (LOGITS, LOW)),
+    "gate of a root": (lambda p: outputs.gate_of_root(p, UNIFORM), (LOGITS.sigmoid(),)),
+    "gate of a root of logits": (lambda x: outputs.gate_of_root_sigmoid(x, UNIFORM), (LOGITS,)),
+    "logistic of normal": (outputs.normal_to_logistic, (12 * LOGITS,)),
+    "sum of softmaxes": (top, (3 * LOGITS,)),
+    "sum of all softmaxes": (
+        lambda x: rows.sum_of_softmaxes(x, rows.greatest(x, 5)),
+        (3 * LOGITS,),
+    ),
+}
+
+
+@pytest.mark.parametrize(("function", "inputs"), FUNCTIONS.values(), ids=FUNCTIONS)
+def test_two_derivatives_are_those_of_finite_differences(function, inputs) -> None:
+    leaves = [x.clone().requires_grad_() for x in inputs]
+    assert torch.autograd.gradcheck(function, leaves)
+    assert torch.autograd.gradgradcheck(function, leaves)
+
+
+@pytest.mark.parametrize(("function", "inputs"), FUNCTIONS.values(), ids=FUNCTIONS)
+def test_functional_transforms_give_values_and_both_derivatives(function, inputs) -> None:
+    scores, *others = (x.clone().requires_grad_() for x in inputs)
+    mapped = vmap(function, (0, *(None for _ in others)))(scores, *others)
+    torch.testing.assert_close(mapped, function(scores, *others))
+
+    def weighted(x: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        return (function(x, *rest) * torch.linspace(1, 2, 5, dtype=x.dtype)).sum()
+
+    def slope(x: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        return grad(weighted)(x, *rest).square().sum()
+
+    for of in (weighted, slope):
+        found = vmap(grad(of), (0, *(None for _ in others)))(scores, *others)
+        for i in range(len(scores)):
+            row = scores[i].detach().clone().requires_grad_()
+            value = weighted(row, *others)
+            (expected,) = torch.autograd.grad(value, row, create_graph=True)
+            if of is slope and not expected.requires_grad:  # of a function of straight pieces
+                expected = torch.zeros_like(expected)
+            elif of is slope:
+                (expected,) = torch.autograd.grad(expected.square().sum(), row)
+            torch.testing.assert_close(found[i], expected)
+
+
+@pytest.mark.parametrize(("function", "inputs"), FUNCTIONS.values(), ids=FUNCTIONS)
+def test_compiled_functions_give_values_and_gradients(function, inputs) -> None:
+    torch._dynamo.reset()
+    compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
+    leaves = [x.clone().requires_grad_() for x in inputs]
+    found, expected = compiled(*leaves), function(*leaves)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(found.square().sum(), leaves),
+        torch.autograd.grad(expected.square().sum(), leaves),
+    )
+    torch._dynamo.reset()
+
+
+def test_the_sum_of_softmaxes_is_that_of_the_rows_at_every_spread() -> None:
+    for spread in (0.1, 10.0, 1e4):
+        score = (spread * LOGITS).requires_grad_()
+        every = torch.softmax(
+            rows.without_earlier_choices(score.unsqueeze(-2).expand(4, 3, 5)), -1
+        ).sum(-2)
+        torch.testing.assert_close(top(score), every)
+        weights = torch.randn(4, 5, dtype=torch.float64)
+        torch.testing.assert_close(
+            torch.autograd.grad(top(score), score, weights),
+            torch.autograd.grad(every, score, weights),
+            rtol=1e-9,
+            atol=1e-15 * max(1.0, 10 * spread),  # some ulps of a score
+        )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_the_logistic_of_a_normal_is_precise_in_the_tails_and_around_0(dtype) -> None:
+    sizes = np.concatenate([np.logspace(-12, 0, 40) * size for size in (1, 12, 36, 1e4)])
+    x = torch.tensor(
+        np.concatenate([-sizes, [0.0, 0.99, 1.01, 11.99, 12.01, 35.99, 36.01], sizes]), dtype=dtype
+    )
+    with mpmath.workdps(50):
+        expected = [
+            float(mpmath.log(mpmath.ncdf(v)) - mpmath.log(mpmath.ncdf(-v))) if abs(v) < 50 else 0.0
+            for v in map(mpmath.mpf, x.tolist())
+        ]
+    expected = np.where(x.abs() < 50, expected, special.logit_ndtr(x).double())
+    found = outputs.normal_to_logistic(x)
+    np.testing.assert_allclose(found.double(), expected, rtol=4 * torch.finfo(dtype).eps)
+
+
+def test_the_logistic_of_a_normal_is_finite_everywhere() -> None:
+    x = torch.tensor([1e30, -1e30, torch.inf, -torch.inf])
+    assert outputs.normal_to_logistic(x).isfinite().all()
+
+
+def test_a_value_at_the_edge_of_the_clip_moves_with_the_score() -> None:
+    score = torch.tensor([-0.5, 0.0, 0.5, 1.0, 1.5], requires_grad=True)
+    (gradient,) = torch.autograd.grad(outputs.clip(score).sum(), score)
+    assert gradient.tolist() == [0, 1, 1, 1, 0]
