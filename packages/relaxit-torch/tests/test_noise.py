@@ -99,6 +99,26 @@ def test_the_largest_of_many_gumbels_do_not_tie_and_keep_their_law(device: str) 
     assert stats.kstest(maxima, stats.gumbel_r.cdf).pvalue > 1e-6
 
 
+def test_100_000_equal_categories_have_one_winner_at_temperature_1(device: str) -> None:
+    # The greatest of K equal scores leads by L, P(L > x) = K / (1 + (K - 1) e^x). Ties, or a tail
+    # that ends too early, shrink the lead as a lower temperature would stretch it.
+    torch.manual_seed(53)
+    categories, leads, winners = 100_000, [], []
+    for _ in range(40):
+        shape = torch.Size([25, categories])
+        drawn = noise.gumbel(shape, dtype=torch.float32, device=torch.device(device))
+        top = drawn.topk(2, dim=-1)
+        leads.append((top.values[:, 0] - top.values[:, 1]).double().cpu())
+        winners.append(top.indices[:, 0].cpu())
+    lead = torch.cat(leads).numpy()
+    assert (lead > 0).all()
+    law = stats.kstest(lead, lambda x: 1 - categories / (1 + (categories - 1) * np.exp(x)))
+    even = stats.kstest(torch.cat(winners).numpy() / categories, stats.uniform.cdf)
+    # Fixed seed; a correct law alarms with probability 1e-6 in each.
+    assert law.pvalue > 1e-6
+    assert even.pvalue > 1e-6
+
+
 def test_float16_noise_is_finite(device: str) -> None:
     for law in LAWS:
         drawn = law(torch.Size([10_000]), dtype=torch.float16, device=torch.device(device))

@@ -61,7 +61,10 @@ class _Clip(Function):
     @staticmethod
     def forward(score: Tensor) -> tuple[Tensor, Tensor]:
         value = score.clamp(0, 1)
-        return value, value == score
+        if torch.compiler.is_compiling():  # to code that would not be vectorised for comparisons
+            return value, torch.ceil(value * (1 - value)).to(torch.uint8)
+        # A product with bytes takes a third of the time of one with truth values.
+        return value, (value == score).view(torch.uint8)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
