@@ -13,12 +13,16 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from benchmarks_page import benchmarks_page
 from markdown_parts import listing, table
 from matplotlib.figure import Figure
 from pictures import Picture
 from themes import Theme
 
 RESULTS = Path(__file__).parent / "results"
+OWN = {"benchmarks": benchmarks_page}
+"""Results whose page is more than what their shape tells."""
+
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
@@ -28,7 +32,10 @@ def pages(pictures: Path) -> dict[str, str]:
     for name, results in found.items():
         if "command" not in results.get("about", {}):
             raise ValueError(f"{name}.json must say under about.command how it was measured")
-    texts = {f"{name}.md": page(name, results, pictures) for name, results in found.items()}
+    texts = {
+        f"{name}.md": OWN[name](results) if name in OWN else page(name, results, pictures)
+        for name, results in found.items()
+    }
     return {"index.md": index(found), **texts}
 
 
