@@ -135,7 +135,7 @@ def test_the_random_state_of_the_caller_is_left_alone(config):
 @pytest.mark.parametrize("latent", ["binary-concrete", "gumbel-softmax"])
 @pytest.mark.parametrize("hard", [False, True])
 def test_training_improves_the_bound(config, latent, hard):
-    """Upon the mean image, with which a decoder begins whatever the code."""
+    """Upon that of a mean image at least, with which decoders of discrete codes begin."""
     options = {
         "latent": latent,
         "hard": hard,

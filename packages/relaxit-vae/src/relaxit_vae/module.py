@@ -56,13 +56,19 @@ class VAE(LightningModule):
         self.training_sums = torch.zeros(0)
         self.evaluation_sums: dict[str, Tensor] = {}
 
+    @property
+    def reads_discrete_codes(self) -> bool:
+        """Whether the decoder is trained on them."""
+        return self.estimator is not None or self.latent.is_hard
+
     @torch.no_grad()
     def match_mean(self, images: Tensor) -> None:
         """Let the decoder begin with the mean of these images, whatever the code.
 
         Otherwise it is first of all the codes that darken all pixels which pay, for every image,
-        and a posterior may be certain of one of them before they tell the images apart. Mnih and
-        Gregor (2014) begin so.
+        and a posterior may be certain of one of them before they tell the images apart: then
+        discrete codes have no gradient any more. Mnih and Gregor (2014) begin so. Relaxed codes
+        keep theirs, and with the mean given they may end at the prior.
         """
         mean = (images.sum(dim=0, dtype=torch.float64) + 0.5) / (len(images) + 1)
         output: Any = self.decoder[-1]

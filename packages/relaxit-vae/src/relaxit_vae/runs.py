@@ -71,7 +71,8 @@ def train(
     training, test = load_images("train", config.data_dir), load_images("test", config.data_dir)
     with drawn_from("weights", config.seed), _hushed():
         model = VAE(config)
-        model.match_mean(training[:])
+        if model.reads_discrete_codes:
+            model.match_mean(training[:])
         checkpoint = _last_checkpoint(config) if resume else None
         if not resume and is_first_process():
             _make_folder(config.folder, overwrite)
