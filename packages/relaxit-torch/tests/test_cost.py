@@ -61,12 +61,12 @@ CASES = {
     "LogitBinaryConcrete": Case(logits(rt.LogitBinaryConcrete, 0.5), (9, 1), 0),
     "HardConcrete": Case(logits(rt.HardConcrete), (13, 6), 4),
     "StraightThroughBernoulli": Case(logits(rt.StraightThroughBernoulli), (11, 1), 4),
-    "StochasticTimesSmooth": Case(logits(rt.StochasticTimesSmooth), (10, 3), 4),
+    "StochasticTimesSmooth": Case(logits(rt.StochasticTimesSmooth), (10, 4), 4),
     "StochasticTimesSmooth, probs": Case(
-        lambda x: rt.StochasticTimesSmooth(probs=x.sigmoid(), validate_args=False), (10, 4), 8
+        lambda x: rt.StochasticTimesSmooth(probs=x.sigmoid(), validate_args=False), (10, 5), 8
     ),
-    "GaussianRelaxedBernoulli": Case(gaussian, (4, 1), 1),
-    "GaussianRelaxedBernoulli, learned scale": Case(gaussian, (5, 2), 5, TWO),
+    "GaussianRelaxedBernoulli": Case(gaussian, (4, 2), 1),
+    "GaussianRelaxedBernoulli, learned scale": Case(gaussian, (5, 3), 5, TWO),
     "InvertibleGaussian": Case(invertible, (7, 3), 8, TWO),
     "InvertibleGaussian, fixed scale": Case(invertible, (7, 2), 4, TWO, (1,)),
     "LogisticNormalSoftmax": Case(logistic_normal, (4, 2), 8, TWO),

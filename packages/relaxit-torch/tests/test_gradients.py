@@ -8,6 +8,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import relaxit_torch
 from relaxit_reference import Spec
 from relaxit_reference.domains import Independent, LogSimplex, Real, Simplex
 from relaxit_reference.testing import strategies
@@ -135,3 +136,51 @@ def test_the_score_of_a_discrete_value_is_linear_in_it(spec: Spec, build_law) ->
     np.testing.assert_allclose(
         along, law.logpdf(second) - law.logpdf(first), rtol=1e-12, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_call_without_gradient_takes_none_from_the_next(
+    spec: Spec, mild_parameters, device: str, dtype: torch.dtype, without
+) -> None:
+    if spec.relax.gradient == "none":
+        pytest.skip(f"{spec.name}.toml says that samples have no gradient")
+    for names in spec.parameterisations():
+        leaves = {
+            name: torch.as_tensor(value, device=device).to(dtype).requires_grad_()
+            for name, value in mild_parameters(spec, (3,), names=names).items()
+        }
+        law = getattr(relaxit_torch, spec.classes.torch)(**leaves, **spec.arguments, validate_args=False)
+        with without():
+            law.log_prob(law.sample())
+        value = law.rsample()
+        assert value.requires_grad
+        output = value.sum() + law.log_prob(value.detach()).sum()
+        found = torch.autograd.grad(output, list(leaves.values()), allow_unused=True)
+        used = {name for name, gradient in zip(leaves, found, strict=True) if gradient is not None}
+        assert used >= {*leaves} - {"temperature"}, f"no gradient of { ({*leaves} - used) }"
+
+
+@pytest.mark.parametrize("score", [lambda c: c.sqrt(), lambda c: torch.xlogy(c, c)])
+def test_an_infinite_gradient_at_a_closed_gate_is_not_nan(score) -> None:
+    parameter = torch.zeros(1000, requires_grad=True)
+    torch.manual_seed(0)
+    for gate in (
+        relaxit_torch.GaussianRelaxedBernoulli(parameter),
+        relaxit_torch.HardConcrete(logits=parameter),
+        relaxit_torch.StochasticTimesSmooth(logits=parameter),
+        relaxit_torch.StochasticTimesSmooth(probs=parameter.sigmoid()),
+    ):
+        value = gate.rsample()
+        assert (value == 0).any()
+        (gradient,) = torch.autograd.grad(score(value).sum(), parameter)
+        assert gradient.isfinite().all(), gate
+
+
+def test_a_factor_follows_a_matrix_that_is_changed_in_place() -> None:
+    matrix = torch.eye(2, dtype=torch.float64)
+    law = relaxit_torch.LogisticNormalSoftmax(torch.zeros(2).double(), covariance_matrix=matrix)
+    value = law.sample()
+    matrix.mul_(4)
+    anew = relaxit_torch.LogisticNormalSoftmax(torch.zeros(2).double(), covariance_matrix=matrix)
+    assert torch.equal(law.log_prob(value), anew.log_prob(value))

@@ -63,7 +63,6 @@ class _Clip(Function):
         value = score.clamp(0, 1)
         if torch.compiler.is_compiling():  # to code that would not be vectorised for comparisons
             return value, torch.ceil(value * (1 - value)).to(torch.uint8)
-        # A product with bytes takes a third of the time of one with truth values.
         return value, (value == score).view(torch.uint8)
 
     @staticmethod
@@ -75,7 +74,10 @@ class _Clip(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Tensor | None:
         (inside,) = ctx.saved_tensors
-        return None if gradients[0] is None else gradients[0] * inside
+        if gradients[0] is None:
+            return None
+        # Not a product: a gradient may be infinite at the ends, as that of a square root is at 0.
+        return torch.where(inside.view(torch.bool), gradients[0], 0.0)
 
 
 class _HardSigmoid(Function):
@@ -114,7 +116,8 @@ class _GateOfRoot(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         mean, value = ctx.saved_tensors
-        return (gradients[0] * value).div_(mean).mul_(0.5), None
+        slope = (gradients[0] * value).div_(mean).mul_(0.5)
+        return _threshold(slope, value, 0.0), None
 
 
 class _GateOfRootSigmoid(Function):
@@ -129,7 +132,8 @@ class _GateOfRootSigmoid(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (value,) = ctx.saved_tensors
-        return _tanh_backward(gradients[0], value).mul_(value).mul_(0.5), None
+        slope = _tanh_backward(gradients[0], value).mul_(value).mul_(0.5)
+        return _threshold(slope, value, 0.0), None  # of a closed gate 0, also times infinity
 
 
 def _open(root: Tensor, uniform: Tensor) -> Tensor:

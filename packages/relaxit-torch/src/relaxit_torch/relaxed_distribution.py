@@ -361,11 +361,13 @@ class RelaxedDistribution(TorchDistribution):
         if known and self._raised is not None and self._raised[0] == versions:
             return self._raised[1]
         raised = copy.copy(self)
-        raised._set_parameters(
-            {n: v.float() if isinstance(v, Tensor) else v for n, v in self._unexpanded.items()},
-            self._batch_shape,
-        )
-        if known:
+        with torch.enable_grad():  # the copy outlives a call under `no_grad`
+            raised._set_parameters(
+                {n: v.float() if isinstance(v, Tensor) else v for n, v in self._unexpanded.items()},
+                self._batch_shape,
+            )
+        # Dynamo cannot ask for the inference mode, whose tensors have no gradient ever after.
+        if known and (torch.compiler.is_compiling() or not torch.is_inference_mode_enabled()):
             self._raised = versions, raised
         return raised
 
@@ -384,22 +386,26 @@ class RelaxedDistribution(TorchDistribution):
     def _cholesky_of(self, matrix: str, factor: str) -> Tensor:
         """The Cholesky factor, given as `factor` or by `matrix`; see `matrices` for its shape.
 
-        One of a constant matrix is kept. One with a gradient is not: its graph would be freed by
-        the first backward pass.
+        One of a constant matrix is kept until that is changed in place. One with a gradient is
+        not: its graph would be freed by the first backward pass.
         """
         given = vars(self)
         if factor in given:
             return matrices.unexpanded(given[factor])
-        if (kept := given.get("_kept_factor")) is not None:
-            return cast("Tensor", kept)
-        found = matrices.cholesky(matrices.unexpanded(given[matrix]))
+        source: Tensor = given[matrix]
         # Dynamo cannot ask for the inference mode, and its code has no use for what is kept.
-        if not (
-            found.requires_grad
+        keeps = not (
+            source.requires_grad
             or torch.compiler.is_compiling()
             or torch.is_inference_mode_enabled()
-        ):
-            self._kept_factor = found
+            or source.is_inference()
+        )
+        kept = given.get("_kept_factor")
+        if keeps and kept is not None and kept[0] == source._version:
+            return cast("Tensor", kept[1])
+        found = matrices.cholesky(matrices.unexpanded(source))
+        if keeps:
+            self._kept_factor = source._version, found
         return found
 
     def _check_shape(self, name: str, tensor: Tensor, event_shape: torch.Size) -> None:
