@@ -44,9 +44,8 @@ def index(found: Mapping[str, Any]) -> str:
     return "\n\n".join(
         [
             "# Results",
-            "Every figure comes from a file that names its command, the commit, the machine and "
-            "the versions; seeds are among the options. This measures all of them again, in "
-            "`runs/experiments/`, and prints what differs:",
+            "Every figure comes from a file that names its command; seeds are among the options. "
+            "This measures all of them again and prints what differs:",
             "```sh\nnox -s experiments\n```",
             "With names behind it (`nox -s experiments -- vae-enumeration`) it takes only those.",
             listing(

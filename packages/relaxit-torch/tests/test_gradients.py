@@ -150,7 +150,9 @@ def test_a_call_without_gradient_takes_none_from_the_next(
             name: torch.as_tensor(value, device=device).to(dtype).requires_grad_()
             for name, value in mild_parameters(spec, (3,), names=names).items()
         }
-        law = getattr(relaxit_torch, spec.classes.torch)(**leaves, **spec.arguments, validate_args=False)
+        law = getattr(relaxit_torch, spec.classes.torch)(
+            **leaves, **spec.arguments, validate_args=False
+        )
         with without():
             law.log_prob(law.sample())
         value = law.rsample()
