@@ -337,3 +337,20 @@ def test_the_picture_is_drawn_from_committed_results_of_every_estimator() -> Non
     measured = {re.match(r"\w+", row.estimator)[0] for row in rows}
     assert measured == set(ESTIMATORS)
     assert (PAGE.parents[1] / "images" / "bias-variance.png").exists()
+
+
+class Nothing(torch.nn.Module):
+    def forward(self, distribution, f):
+        return f(distribution.sample()) + 0 * distribution.logits.sum(-1)
+
+
+def test_any_callable_is_an_estimator_and_a_mean_of_0_stays_0() -> None:
+    law = OneHotCategorical(logits=torch.zeros(3))
+    (row,) = gradient_report(
+        [Nothing()], law, lambda z: z @ torch.arange(3.0), samples=5, rescale=True
+    ).rows
+    assert row.estimator == "Nothing"
+    assert (row.variance, row.cosine_of_mean) == (0, 0)
+    assert row.bias_squared > 0
+    with pytest.raises(ValueError, match="temperatures must be numbers or None, but got none"):
+        gradient_report([Nothing()], law, lambda z: z[..., 0], samples=5, temperatures=[])

@@ -384,3 +384,34 @@ def test_modules_say_what_they_are() -> None:
         "GumbelSoftmaxLayer(TemperatureSchedule('linear', start=1.0, end=0.5, steps=9), "
         "hard=False, dim=-1)"
     )
+
+
+def test_gates_refuse_integers_and_new_correlated_ones_are_open(family) -> None:
+    gates = family(3)
+    with pytest.raises(TypeError, match="input must be floating-point numbers, but got"):
+        gates(torch.full((2, 3), 5))
+    assert gates.prune().tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({"foo": 1}, "state_dict must have the entries curve, start, .*, but got foo"),
+        ({"start": -3.0}, "start must be positive and finite, but got -3.0"),
+        ({"last_step": -1}, "last_step must be an integer of at least 1, but got -1"),
+    ],
+)
+def test_a_schedule_refuses_the_state_of_something_else(state, words: str) -> None:
+    schedule = TemperatureSchedule("linear", start=1.0, end=0.5, steps=4)
+    given = state if "foo" in state else schedule.state_dict() | state
+    with pytest.raises(ValueError, match=words):
+        schedule.load_state_dict(given)
+    assert schedule.start == 1.0
+
+
+@pytest.mark.parametrize("wrong", [None, "a", torch.tensor([0.5, 0.7])])
+def test_temperatures_of_modules_are_numbers(wrong) -> None:
+    with pytest.raises(TypeError, match="start must be a number, but got"):
+        TemperatureSchedule("linear", start=wrong, end=0.5, steps=4)
+    with pytest.raises(TypeError, match="temperature must be a number, but got"):
+        GumbelSoftmaxLayer(wrong)

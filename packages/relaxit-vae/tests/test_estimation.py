@@ -65,6 +65,22 @@ def test_the_temperature_of_the_run_is_that_of_the_estimator(few):
     assert not torch.equal(gradient("reinmax", 1.3), gradient("reinmax", None))
 
 
+def test_annealing_begins_at_the_temperature_of_the_estimator():
+    vae = model(latent="gumbel-softmax", estimator="reinmax", final_temperature=0.1)
+    assert (vae.first_temperature, vae.temperature_at(1.0)) == (1.0, 0.1)
+    assert model(latent="gumbel-softmax", estimator="exact").first_temperature == 0.5
+
+
+@pytest.mark.parametrize("name", sorted({*estimators_by_name()} - ONLY_BITS))
+def test_decoders_read_discrete_codes_but_for_one(few, monkeypatch, name):
+    seen, decode = [], VAE.decode
+    monkeypatch.setattr(VAE, "decode", lambda self, code: seen.append(code) or decode(self, code))
+    vae = model(latent="gumbel-softmax", estimator=name)
+    seen.clear()
+    vae.objective(few[:20])
+    assert set(seen[0].detach().unique().tolist()) <= {0.0, 1.0} or name == "gumbel-softmax"
+
+
 def test_the_exact_gradient_is_that_of_the_sum_over_all_codes(few):
     vae = model(latent="gumbel-softmax", binarize="threshold").double()
     images = (few[:5] > 0.5).double()
@@ -87,7 +103,7 @@ def checkpoint(mnist, tmp_path_factory):
 
 
 def test_unbiased_estimators_are_on_the_exact_gradient(checkpoint, mnist):
-    names = ["score-function:samples=8:baseline=leave_one_out", "exact", "straight-through"]
+    names = ["score-function:samples=8:baseline=leave-one-out", "exact", "straight-through"]
     report = gradients(checkpoint, estimators=names, samples=2000, images=4, data_dir=mnist)
     unbiased, exact, biased = report.rows
     assert unbiased.bias_squared < 5 * unbiased.bias_squared_stderr  # false alarm below 1e-6
@@ -119,6 +135,8 @@ def test_the_command_leaves_a_picture_and_a_table(checkpoint, mnist, tmp_path):
 def test_codes_that_cannot_be_enumerated_are_refused(mnist, tmp_path):
     config = Config(epochs=1, hidden=(8,), data_dir=mnist, output=tmp_path / "run")
     run = train(config, quiet=True, importance_samples=1)
+    with pytest.raises(InputError, match="--estimators must be different, but got exact, exact"):
+        gradients(run.checkpoint, estimators=["exact", "exact"], data_dir=mnist)
     with pytest.raises(InputError, match=r"at most max_states = 65536 .* 2\^20"):
         gradients(run.checkpoint, data_dir=mnist)
 
@@ -128,6 +146,9 @@ def test_codes_that_cannot_be_enumerated_are_refused(mnist, tmp_path):
     [
         ("nothing", "--estimator must be one of arm, .*, but got nothing"),
         ("reinmax:samples=3", "must be among temperature, but got samples=3"),
+        ("reinmax:temperature=-1", "temperature must be positive and finite, but got -1.0"),
+        ("relax:control-variate=x", "must be among temperature, scale, but got control-variate=x"),
+        ("score-function:baseline=mean", "baseline as one of leave_one_out, but got baseline=mean"),
         ("gumbel-rao:samples=many", "must have samples as int, but got samples=many"),
         ("gumbel-rao:samples=0", "--estimator must suit the latent.*samples must be"),
     ],
@@ -140,6 +161,7 @@ def test_estimators_that_do_not_exist_are_refused(words, message):
 def test_an_estimator_needs_the_discrete_divergence_and_a_discrete_law():
     with pytest.raises(InputError, match="--kl must be discrete with an --estimator"):
         model(latent="gumbel-softmax", estimator="reinmax", kl="relaxed")
+    assert not model(latent="gumbel-softmax", estimator="reinmax").is_relaxed
     for latent in ("logistic-normal-softmax", "gumbel-softmax-top-k"):
         with pytest.raises(InputError, match=r"--(kl|estimator) must"):
             model(latent=latent, estimator="reinmax")

@@ -211,12 +211,14 @@ def gradient_report(
             that of `exact`.
         rescale: whether each estimator is multiplied by the number that gives its mean the length
             of the exact gradient. Then only directions are compared, as an optimiser does that
-            adapts its step (Hooper, Shekhovtsov 2026).
+            adapts its step (Hooper, Shekhovtsov 2026). A mean of 0 stays 0.
         chunk_size: how many draws are made at a time; all by default.
 
     Returns:
         The rows, in the order of the estimators and temperatures.
     """
+    if temperatures is not None and not len(temperatures):
+        raise ValueError("temperatures must be numbers or None, but got none")
     if check_count("samples", samples) < 2:
         raise ValueError(f"samples must be an integer of at least 2, but got {samples}")
     chunk = samples if chunk_size is None else check_count("chunk_size", chunk_size)
@@ -277,7 +279,7 @@ def _variants(
 def _name(estimator: Estimator) -> str:
     """That of the function, with the options that are not temperatures."""
     if not isinstance(estimator, functools.partial):
-        return estimator.__name__
+        return getattr(estimator, "__name__", type(estimator).__name__)
     options = (f"{k}={v}" for k, v in estimator.keywords.items() if k not in TEMPERATURES)
     return f"{_name(estimator.func)}({', '.join(options)})".removesuffix("()")
 
@@ -338,6 +340,7 @@ def _now(device: torch.device) -> float:
 def _moments(draws: Tensor, truth: Tensor, rescale: bool) -> dict[str, float]:
     """The fields of a row that compare draws `(samples, entries)` with the exact gradient."""
     samples, mean = len(draws), draws.mean(0)
+    rescale = rescale and bool(mean.any())
     if rescale:
         scale = torch.linalg.vector_norm(truth) / torch.linalg.vector_norm(mean)
         draws, mean = scale * draws, scale * mean

@@ -31,7 +31,7 @@ class Noise(Protocol):
 
 
 def uniform(shape: torch.Size, *, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Uniform(0, 1), never 0 or 1."""
+    """Uniform(0, 1), never 0 or 1, unless a dtype of half precision rounds it to 1."""
     return _draw(uniform_from_integer, shape, dtype, device)
 
 

@@ -135,6 +135,14 @@ def check(name: str, value: Parameter, region: Region) -> None:
         raise ValueError(f"{name} must be {words}, but got {entry}{place}")
 
 
+def check_number(name: str, value: object, region: Region) -> float:
+    """`value` as a Python number of `region`; raises TypeError where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number, but got {value!r}")
+    check(name, value, region)
+    return float(value)
+
+
 def _alike(given: dict[str, Any]) -> dict[str, Tensor]:
     """Numbers and tensors as tensors of one floating-point dtype on one device."""
     first = next(iter(given.values()))

@@ -57,7 +57,7 @@ def follow_from_first(value: Tensor, taken: Tensor, dtype: torch.dtype) -> Tenso
 
 
 def greatest(score: Tensor, k: int) -> Tensor:
-    """Where the `k` greatest are, in descending order; of equal ones the first, as in argmax."""
+    """Where the `k` greatest are, in descending order; of equal ones any."""
     score = score.detach()
     # One more than k, so that the order of the last of them is right too.
     candidates = _any_order(score, min(k + 1, score.shape[-1])).sort(-1).values

@@ -261,6 +261,8 @@ def gradients(
         from relaxit_vae.gradients import gradients as compared
 
         target = picture(output, "gradients.png", overwrite)
+        if csv_file and csv_file.exists() and not overwrite:
+            raise InputError(f"--csv must be new unless --overwrite, but {csv_file} exists")
         report = compared(
             checkpoint,
             estimators=estimators.split(","),

@@ -45,7 +45,8 @@ class Entry:
 def entries(config: Config) -> list[Entry]:
     """One per latent in `config.latent`, which are separated by commas.
 
-    A latent may bring options of its own, such as `gumbel-softmax:hard:variables=4`.
+    A latent may bring options of its own, such as `gumbel-softmax:hard:variables=4`; an estimator
+    among them can have none.
 
     Raises:
         InputError: an option or a latent that does not exist, or a latent that is named twice.

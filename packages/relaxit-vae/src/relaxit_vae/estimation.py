@@ -1,13 +1,13 @@
 """Gradient estimators by name, for models whose decoder reads discrete codes while they train.
 
 An estimator is a function of `relaxit_torch.estimators`, named in kebab case. Its options follow
-from its signature: those that are numbers may be given with the name.
+from its signature: those that are numbers, or words, may be given with the name.
 """
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from torch import Tensor
 from torch.distributions import Distribution, Independent
@@ -45,10 +45,11 @@ def find_estimator(words: str, *, flag: str = "--estimator") -> Estimator:
     return functools.partial(known[name], **given) if given else known[name]
 
 
-def takes_temperature(estimator: Estimator) -> bool:
-    """Whether its temperature is an option that is not fixed yet."""
-    fixed = estimator.keywords if isinstance(estimator, functools.partial) else {}
-    return "temperature" in inspect.signature(estimator).parameters and "temperature" not in fixed
+def own_temperature(estimator: Estimator) -> float | None:
+    """The temperature that it has by default; `None` if it has none, or it was given."""
+    fixed = isinstance(estimator, functools.partial) and "temperature" in estimator.keywords
+    option = inspect.signature(estimator).parameters.get("temperature")
+    return None if option is None or fixed else float(option.default)
 
 
 def as_one_event(law: Distribution, prior: Distribution) -> Distribution:
@@ -57,15 +58,32 @@ def as_one_event(law: Distribution, prior: Distribution) -> Distribution:
 
 
 def _option(word: str, estimator: Estimator, flag: str) -> tuple[str, Any]:
-    name, _, text = word.partition("=")
-    name = name.replace("-", "_")
-    takes = inspect.signature(estimator).parameters
-    options = [p for p in takes.values() if p.kind is p.KEYWORD_ONLY]
-    known = ", ".join(p.name for p in options) or "none"
-    if name not in [p.name for p in options]:
-        raise InputError(f"options of {flag} must be among {known}, but got {word}")
-    number = type(takes[name].default) if isinstance(takes[name].default, int | float) else str
+    name, _, text = word.replace("-", "_").partition("=")
+    known = dict(_options(estimator))
+    if name not in known:
+        words = ", ".join(known) or "none"
+        raise InputError(f"options of {flag} must be among {words}, but got {word}")
+    if isinstance(choices := known[name], tuple):
+        if text not in choices:
+            allowed = ", ".join(choices)
+            raise InputError(f"{flag} must have {name} as one of {allowed}, but got {word}")
+        return name, text
     try:
-        return name, number(text)
+        return name, known[name](word.partition("=")[2])
     except ValueError:
-        raise InputError(f"{flag} must have {name} as {number.__name__}, but got {word}") from None
+        expected = known[name].__name__
+        raise InputError(f"{flag} must have {name} as {expected}, but got {word}") from None
+
+
+def _options(estimator: Estimator) -> Iterator[tuple[str, Any]]:
+    """Names of the options that a command can give, with their type or the words they may be."""
+    hints = get_type_hints(estimator)
+    for option in inspect.signature(estimator).parameters.values():
+        if option.kind is not option.KEYWORD_ONLY:
+            continue
+        kinds = get_args(hints[option.name])
+        words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+        if isinstance(option.default, int | float):
+            yield option.name, type(option.default)
+        elif words:
+            yield option.name, tuple(words)

@@ -44,7 +44,7 @@ class Evaluation:
     kl: float
     reconstruction: float
     objective: float
-    """What training maximises: `elbo`, with a decoder that reads relaxed codes."""
+    """What training maximises: as `elbo`, with the codes and the divergence of training."""
     relaxed_bound: float | None
     """`None` where the relaxed law has a finite divergence from no prior."""
     gap: float | None
@@ -106,7 +106,7 @@ def evaluate_block(
     figures["bound"] = log_mean_exp(
         log_weights(model, images, kept, importance_samples, code.law, prior, code.read)
     )
-    if model.latent.is_relaxed:
+    if model.is_relaxed:
         posterior = model.latent.posterior(encoded, log_space=True)
         relaxed_prior = model.latent.prior(log_space=True)
 
@@ -144,7 +144,7 @@ def summarised(sums: Mapping[str, Tensor], model: "VAE", importance_samples: int
     active = spread.flatten(1).sum(1) > ACTIVE if spread.dim() > 1 else spread > ACTIVE
     bound = means["bound"].item()
     variance = (sums["bound"][1] / count - bound**2).clamp(min=0) * count / max(count - 1, 1)
-    if model.latent.is_relaxed:
+    if model.is_relaxed:
         relaxed_bound: float | None = means["relaxed_bound"].item()
     else:
         relaxed_bound = bound if model.latent.is_finite else None

@@ -56,6 +56,8 @@ def gradients(
     """
     model = VAE.load(checkpoint)
     found = {name: find_estimator(name, flag="--estimators") for name in estimators}
+    if len(found) < len(estimators):
+        raise InputError(f"--estimators must be different, but got {', '.join(estimators)}")
     with drawn_from("gradients", seed):
         test = binarized(load_images("test", data_dir)[:images], model.config.binarize)
         code, prior = Code.of(model.posterior(test)), model.latent.code_prior()
@@ -72,7 +74,7 @@ def gradients(
                 chunk_size=CHUNK,
             )
         except (TypeError, ValueError) as error:
-            raise InputError(f"{checkpoint}: {error}") from error
+            raise InputError(str(error)) from error
 
 
 def exact_gradient(model: VAE, law: Distribution, images: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from relaxit_vae.checkpoints import load_checkpoint
 from relaxit_vae.config import Config
 from relaxit_vae.data import PIXELS, Batch, Piece
 from relaxit_vae.errors import InputError, TrainingError
-from relaxit_vae.estimation import as_one_event, find_estimator, takes_temperature
+from relaxit_vae.estimation import as_one_event, find_estimator, own_temperature
 from relaxit_vae.evaluation import Evaluation, binarized, moments, summarised
 from relaxit_vae.latents import Code, Latent, readable
 from relaxit_vae.networks import mlp
@@ -43,12 +43,14 @@ class VAE(LightningModule):
         self.latent = Latent.from_config(config)
         self.encoder = mlp([PIXELS, *config.hidden, self.latent.parameter_size])
         self.decoder = mlp([self.latent.code_size, *reversed(config.hidden), PIXELS])
+        self.estimator = find_estimator(config.estimator) if config.estimator else None
+        if self.estimator and self.latent.temperature and not config.temperature:
+            self.latent.temperature = own_temperature(self.estimator) or self.latent.temperature
         self.first_temperature = self.latent.temperature
         if config.final_temperature and not self.first_temperature:
             raise InputError(
                 f"--final-temperature must be an option of the latent, but {config.latent} has none"
             )
-        self.estimator = find_estimator(config.estimator) if config.estimator else None
         self.kl = config.kl or ("discrete" if self.estimator else self.latent.default_kl())
         self._check_divergence()
         self._check_estimator()
@@ -60,6 +62,11 @@ class VAE(LightningModule):
     def reads_discrete_codes(self) -> bool:
         """Whether the decoder is trained on them."""
         return self.estimator is not None or self.latent.is_hard
+
+    @property
+    def is_relaxed(self) -> bool:
+        """Whether it was trained as a relaxed model, besides the one with the latent `Code`."""
+        return self.latent.is_relaxed and self.estimator is None
 
     @torch.no_grad()
     def match_mean(self, images: Tensor) -> None:
@@ -135,11 +142,11 @@ class VAE(LightningModule):
         return Terms(reconstruction - kl, reconstruction, kl)
 
     def estimate(self, law: Distribution, f: Callable[[Tensor], Tensor]) -> Tensor:
-        """`E f` by the estimator, at the temperature now if one was given."""
+        """`E f` by the estimator, at the temperature now where both it and the latent have one."""
         assert self.estimator
-        given = self.config.temperature and takes_temperature(self.estimator)
-        options = {"temperature": self.latent.temperature} if given else {}
-        return self.estimator(law, f, **options)
+        if own_temperature(self.estimator) and self.latent.temperature:
+            return self.estimator(law, f, temperature=self.latent.temperature)
+        return self.estimator(law, f)
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """Pixel means `(batch, 784)` of codes drawn from the posterior of the evaluated model."""

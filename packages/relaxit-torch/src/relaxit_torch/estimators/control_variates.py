@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from relaxit_torch import constraints
 from relaxit_torch.estimators.discrete import DiscreteVariable, Function, attach
 from relaxit_torch.estimators.learning import learn
 from relaxit_torch.parameters import Parameter
@@ -107,6 +108,7 @@ def relax(
     scores = variable.logits.detach() + variable.noise()
     sample = variable.harden(scores)
     value = variable.evaluate(f, sample)
+    variable.checked("scale", scale, constraints.real, variable.batch_shape, "the batch")
     relaxes_f = isinstance(scale, Tensor) or scale != 0
     if not relaxes_f and control_variate is None:
         raise ValueError("scale must not be 0 without a control_variate, but got 0")

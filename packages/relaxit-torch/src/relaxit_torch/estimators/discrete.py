@@ -12,6 +12,7 @@ from torch.distributions import Bernoulli, Distribution, Independent, OneHotCate
 from torch.nn.functional import one_hot, softplus
 
 from relaxit_torch import constraints, noise
+from relaxit_torch.constraints import Region
 from relaxit_torch.parameters import Parameter, check
 
 Function = Callable[[Tensor], Tensor]
@@ -31,6 +32,9 @@ class DiscreteVariable:
     batch_shape: torch.Size
     event_shape: torch.Size
     validate_args: bool
+    dtype: torch.dtype
+    """Of the samples that `f` is given; noise and logits are of at least float32, as ties of scores
+    in half precision would favour some categories."""
 
     @classmethod
     def of(cls, distribution: Distribution, *, differentiable: bool = True) -> DiscreteVariable:
@@ -59,12 +63,15 @@ class DiscreteVariable:
         if validate:
             check("logits", logits, constraints.real)
         one_hot = isinstance(base, OneHotCategorical)
+        dtype = logits.dtype
+        logits = logits.to(torch.promote_types(dtype, torch.float32))
         return cls(
             torch.log_softmax(logits, -1) if one_hot else logits,
             one_hot,
             distribution.batch_shape,
             distribution.event_shape,
             validate,
+            dtype,
         )
 
     def evaluate(self, f: Function, value: Tensor, *, name: str = "f") -> Tensor:
@@ -73,7 +80,7 @@ class DiscreteVariable:
         Raises:
             TypeError, ValueError: another result.
         """
-        found = f(value)
+        found = f(value.to(self.dtype))
         if not isinstance(found, Tensor):
             raise TypeError(f"{name} must return a tensor, but got {found!r}")
         expected = value.shape[: value.dim() - len(self.event_shape)]
@@ -116,11 +123,37 @@ class DiscreteVariable:
         self, tensor: Tensor, temperature: Parameter, *, name: str = "temperature"
     ) -> Tensor:
         """Logits or scores divided by a temperature, which is checked."""
-        if self.validate_args:
-            check(name, temperature, constraints.positive)
+        temperature = self.checked_temperature(temperature, name=name)
         if self.one_hot and isinstance(temperature, Tensor):
             temperature = temperature.unsqueeze(-1)
         return tensor / temperature
+
+    def checked_temperature(
+        self, temperature: Parameter, *, name: str = "temperature"
+    ) -> Parameter:
+        """A number, or a tensor of one for each variable; see `checked`."""
+        shape = self.logits.shape[:-1] if self.one_hot else self.logits.shape
+        return self.checked(name, temperature, constraints.positive, shape, "the variables'")
+
+    def checked(
+        self, name: str, option: Parameter, region: Region, shape: torch.Size, whose: str
+    ) -> Parameter:
+        """An option as it is: numbers and shapes are always checked, entries with validation.
+
+        Raises:
+            ValueError: outside the region, or a shape that does not broadcast to `shape`.
+        """
+        if self.validate_args or not isinstance(option, Tensor):
+            check(name, option, region)
+        if isinstance(option, Tensor):
+            try:
+                option.expand(shape)
+            except RuntimeError:
+                raise ValueError(
+                    f"{name} must broadcast to {whose} shape {tuple(shape)}, "
+                    f"but got shape {tuple(option.shape)}"
+                ) from None
+        return option
 
     def squash(self, scores: Tensor) -> Tensor:
         """Softmax or sigmoid."""
@@ -193,4 +226,4 @@ class DiscreteVariable:
 
 def attach(value: Tensor, path: Tensor) -> Tensor:
     """Returns `value` exactly, with the gradient of `path` added to its own."""
-    return value + (path - path.detach())
+    return value + (path - path.detach()).to(value.dtype)

@@ -139,6 +139,7 @@ def perturbed_given(variable: DiscreteVariable, value: Tensor, samples: int) -> 
 def _relaxation(
     variable: DiscreteVariable, temperature: Parameter, *, hard: bool
 ) -> GumbelSoftmax | BinaryConcrete:
+    variable.checked_temperature(temperature)
     family = GumbelSoftmax if variable.one_hot else BinaryConcrete
     return family(
         temperature, logits=variable.logits, hard=hard, validate_args=variable.validate_args

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from relaxit_torch import constraints
 from relaxit_torch.estimators.discrete import DiscreteVariable, Function, attach
 from relaxit_torch.estimators.learning import learn
 from relaxit_torch.parameters import check_count
@@ -60,13 +61,7 @@ def score_function(
     advantage = found.detach()
     result = found.mean(0)
     if isinstance(baseline, Tensor):
-        try:
-            baseline = baseline.expand(variable.batch_shape)
-        except RuntimeError:
-            raise ValueError(
-                f"baseline must broadcast to the batch shape {tuple(variable.batch_shape)}, "
-                f"but got shape {tuple(baseline.shape)}"
-            ) from None
+        variable.checked("baseline", baseline, constraints.real, variable.batch_shape, "the batch")
         if baseline.requires_grad and torch.is_grad_enabled():
             result = learn(result, (advantage - baseline).square().mean(0), [baseline])
         advantage = advantage - baseline.detach()

@@ -66,6 +66,8 @@ class Gates(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
         """Multiplies `input`, `(*batch, *shape)`, by the gates."""
+        if not input.is_floating_point():
+            raise TypeError(f"input must be floating-point numbers, but got {input.dtype}")
         leading = input.dim() - len(self.shape)
         features = input.shape[max(leading, 0) :]
         if leading < 0 or any(
@@ -83,7 +85,32 @@ class Gates(nn.Module):
         return f"{self.shape[0] if len(self.shape) == 1 else tuple(self.shape)}"
 
 
-class HardConcreteGates(Gates):
+class _GatesByLogits(Gates):
+    """Gates whose parameter is the log-odds of each, and whose law has a temperature."""
+
+    def __init__(
+        self,
+        shape: int | Sequence[int],
+        *,
+        initial_probs: float,
+        temperature: float,
+        device: Any,
+        dtype: torch.dtype | None,
+    ) -> None:
+        super().__init__(shape)
+        check("initial_probs", initial_probs, constraints.open_unit_interval)
+        check("temperature", temperature, constraints.positive)
+        self.initial_probs, self.temperature = initial_probs, temperature
+        self.logits = nn.Parameter(torch.empty(self.shape, device=device, dtype=dtype))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Gives all gates their initial probability."""
+        log_odds = math.log(self.initial_probs) - math.log1p(-self.initial_probs)
+        nn.init.constant_(self.logits, log_odds)
+
+
+class HardConcreteGates(_GatesByLogits):
     r"""Gates of a Hard Concrete law, which are 0 or 1 with positive probability (Louizos et al.).
 
     `penalty()` is $\sum_k P(c_k > 0)$ of `HardConcrete`; the gates of evaluation are its
@@ -129,19 +156,16 @@ class HardConcreteGates(Gates):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(shape)
-        check("initial_probs", initial_probs, constraints.open_unit_interval)
-        check("temperature", temperature, constraints.positive)
         check("low", low, constraints.negative)
         check("high", high, constraints.above_one)
-        self.initial_probs, self.temperature = initial_probs, temperature
+        super().__init__(
+            shape,
+            initial_probs=initial_probs,
+            temperature=temperature,
+            device=device,
+            dtype=dtype,
+        )
         self.low, self.high = low, high
-        self.logits = nn.Parameter(torch.empty(self.shape, device=device, dtype=dtype))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Gives all gates their initial probability."""
-        nn.init.constant_(self.logits, _logit(self.initial_probs))
 
     @property
     def distribution(self) -> HardConcrete:
@@ -222,7 +246,7 @@ class StochasticGates(Gates):
         return self.distribution.prob_nonzero
 
 
-class CorrelatedGates(Gates):
+class CorrelatedGates(_GatesByLogits):
     r"""Gates of Bernoulli variables that are coupled as the features are (Lee, Imrie et al.).
 
     Features that go together are let through together: the gates of an example are a
@@ -231,7 +255,7 @@ class CorrelatedGates(Gates):
 
     `penalty()` is $\sum_k \pi_k$, the expected number of ones of the Bernoulli variables that are
     relaxed (the relaxed ones are never 0). The gates of evaluation are the likelier value of each:
-    1 where $\pi_k > 1/2$, else 0.
+    1 where $\pi_k \ge 1/2$, else 0.
 
     Args:
         features: the number of gates.
@@ -271,11 +295,13 @@ class CorrelatedGates(Gates):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(check_count("features", features))
-        check("initial_probs", initial_probs, constraints.open_unit_interval)
-        check("temperature", temperature, constraints.positive)
-        self.initial_probs, self.temperature = initial_probs, temperature
-        self.logits = nn.Parameter(torch.empty(self.shape, device=device, dtype=dtype))
+        super().__init__(
+            check_count("features", features),
+            initial_probs=initial_probs,
+            temperature=temperature,
+            device=device,
+            dtype=dtype,
+        )
         if correlation_matrix is None:
             factor = torch.eye(features)
         elif correlation_matrix.shape != 2 * self.shape:
@@ -287,11 +313,6 @@ class CorrelatedGates(Gates):
             check("correlation_matrix", correlation_matrix, constraints.correlation)
             factor = matrices.cholesky(correlation_matrix.detach().to(torch.float64))
         self.register_buffer("correlation_cholesky", factor.to(self.logits))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Gives all gates their initial probability."""
-        nn.init.constant_(self.logits, _logit(self.initial_probs))
 
     @property
     def distribution(self) -> CorrelatedRelaxedBernoulli:
@@ -304,12 +325,8 @@ class CorrelatedGates(Gates):
 
     @property
     def deterministic_gate(self) -> Tensor:
-        return (self.logits > 0).to(self.logits.dtype)
+        return (self.logits >= 0).to(self.logits.dtype)
 
     @property
     def prob_open(self) -> Tensor:
         return torch.sigmoid(self.logits)
-
-
-def _logit(probability: float) -> float:
-    return math.log(probability) - math.log1p(-probability)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from relaxit_torch import constraints, functional
 from relaxit_torch.nn.temperature_schedule import TemperatureSchedule
-from relaxit_torch.parameters import check
+from relaxit_torch.parameters import check_number
 
 
 class GumbelSoftmaxLayer(nn.Module):
@@ -27,7 +27,7 @@ class GumbelSoftmaxLayer(nn.Module):
         dim: the dimension of the categories.
 
     Raises:
-        ValueError: a temperature that is not positive.
+        TypeError, ValueError: a temperature that is neither a positive number nor a schedule.
 
     Example:
         >>> import torch, relaxit_torch as rt
@@ -52,7 +52,7 @@ class GumbelSoftmaxLayer(nn.Module):
     ) -> None:
         super().__init__()
         if not isinstance(temperature, TemperatureSchedule):
-            check("temperature", temperature, constraints.positive)
+            temperature = check_number("temperature", temperature, constraints.positive)
             temperature = TemperatureSchedule("linear", start=temperature, end=temperature, steps=1)
         self.schedule, self.hard, self.dim = temperature, hard, dim
 

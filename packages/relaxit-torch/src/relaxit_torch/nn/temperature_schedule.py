@@ -6,7 +6,7 @@ import math
 from typing import Any, Literal, get_args
 
 from relaxit_torch import constraints
-from relaxit_torch.parameters import check, check_count
+from relaxit_torch.parameters import check_count, check_number
 
 Curve = Literal["exponential", "linear", "cosine"]
 
@@ -33,7 +33,7 @@ class TemperatureSchedule:
         steps: how many there are.
 
     Raises:
-        ValueError: an argument is none of these.
+        TypeError, ValueError: an argument is none of these.
 
     Example:
         >>> import relaxit_torch as rt
@@ -55,9 +55,9 @@ class TemperatureSchedule:
             raise ValueError(
                 f"curve must be one of {', '.join(get_args(Curve))}, but got {curve!r}"
             )
-        for name, value in (("start", start), ("end", end)):
-            check(name, value, constraints.positive)
-        self.curve, self.start, self.end = curve, start, end
+        self.curve: Curve = curve
+        self.start = check_number("start", start, constraints.positive)
+        self.end = check_number("end", end, constraints.positive)
         self.steps = check_count("steps", steps)
         self.last_step = 0
 
@@ -79,8 +79,21 @@ class TemperatureSchedule:
         return dict(vars(self))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Makes it the schedule that `state_dict()` was called on."""
-        vars(self).update(state_dict)
+        """Makes it the schedule that `state_dict()` was called on.
+
+        Raises:
+            TypeError, ValueError: a state of something else.
+        """
+        if state_dict.keys() != vars(self).keys():
+            raise ValueError(
+                f"state_dict must have the entries {', '.join(vars(self))}, "
+                f"but got {', '.join(map(str, state_dict)) or 'none'}"
+            )
+        last_step = state_dict["last_step"]
+        if last_step != 0:
+            check_count("last_step", last_step)
+        arguments = {name: state_dict[name] for name in ("curve", "start", "end", "steps")}
+        vars(self).update(vars(TemperatureSchedule(**arguments)), last_step=last_step)
 
     def __repr__(self) -> str:
         return (
