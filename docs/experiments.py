@@ -69,8 +69,8 @@ def adapted(words: list[str], name: str, data_dir: Path) -> Iterator[str]:
     before = ""
     for word in arguments:
         option, equals, value = word.rpartition("=")
-        if value.endswith(".json"):
-            yield option + equals + str(FOLDER / f"{name}.json")
+        if value.endswith((".json", ".png")):
+            yield option + equals + str(FOLDER / name) + Path(value).suffix
         elif before == "--data-dir" or option == "--data-dir" or value.endswith("shared/data"):
             yield option + equals + str(data_dir)
         elif before == "--output" or option == "--output":

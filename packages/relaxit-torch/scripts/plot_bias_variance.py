@@ -1,9 +1,10 @@
 """Measures all gradient estimators on two problems and draws the bias-variance plane.
 
-    python packages/relaxit-torch/scripts/plot_bias_variance.py
+    cd packages/relaxit-torch
+    python scripts/plot_bias_variance.py ../../docs/results/estimators.json \\
+        ../../docs/images/bias-variance.png
 
-writes `docs/results/estimators.json`, and from it `docs/images/bias-variance.png`; with
-`--draw-only` it draws what has been measured before.
+writes figures, and draws them; with `--draw-only` it draws what has been measured before.
 
 One variable of four categories, and a quadratic function: the benchmark of Hooper and Shekhovtsov
 (2026), seed 0. And six bits, with a function that is not quadratic and couples them all. Each
@@ -15,12 +16,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import platform
-import shlex
-import sys
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -30,9 +27,7 @@ from torch.distributions import Bernoulli, Distribution, Independent, OneHotCate
 
 from relaxit_torch import estimators
 from relaxit_torch.diagnostics import GradientReport, GradientRow, gradient_report
-
-DOCS = Path(__file__).parents[3] / "docs"
-RESULTS, PICTURE = DOCS / "results" / "estimators.json", DOCS / "images" / "bias-variance.png"
+from relaxit_vae.provenance import provenance
 
 TEMPERATURES = (0.2, 0.5, 1.0, 2.0, 5.0)
 TITLES = {"categories": "one variable of four categories", "bits": "six bits"}
@@ -156,8 +151,8 @@ def main() -> None:
     """Measure, write, draw."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--samples", type=int, default=100_000, help="draws of each estimator")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--picture", type=Path, default=PICTURE)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("picture", type=Path)
     parser.add_argument("--draw-only", action="store_true", help="from results that exist")
     options = parser.parse_args()
     if not options.draw_only:
@@ -167,13 +162,7 @@ def main() -> None:
             print(f"{TITLES[name]}\n{report}\n", flush=True)
             rows = [dataclasses.asdict(row) for row in report.rows]
             problems[name] = {"samples": report.samples, "rows": rows}
-        about = {
-            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-            "seed": SEED,
-            "threads": torch.get_num_threads(),
-            "python": platform.python_version(),
-            "versions": {name: version(name) for name in ("torch", "relaxit-torch")},
-        }
+        about = provenance() | {"seed": SEED}
         text = json.dumps({"about": about, "problems": problems}, indent=1) + "\n"
         options.results.write_text(text, encoding="utf-8")
     draw(options.results, options.picture)

@@ -115,7 +115,7 @@ def test_construction_without_validation_launches_nothing(case: Case) -> None:
     assert kernels.names == derived
 
 
-def test_the_log_density_knows_constants_without_the_device() -> None:
+def test_the_log_density_takes_one_lgamma_of_each_row_at_most() -> None:
     law = rt.GumbelSoftmaxTopK(2, 0.5, logits=torch.randn(BATCH, 10), validate_args=False)
     value = law.sample()
     for distribution in (rt.GumbelSoftmax(0.5, logits=law.logits, validate_args=False), law):
