@@ -1,7 +1,7 @@
-"""Measures all gradient estimators on two problems and draws the bias-variance plane.
+r"""Measures all gradient estimators on two problems and draws the bias-variance plane.
 
     cd packages/relaxit-torch
-    python scripts/plot_bias_variance.py ../../docs/results/estimators.json \\
+    python scripts/plot_bias_variance.py ../../docs/results/estimators.json \
         ../../docs/images/bias-variance.png
 
 writes figures, and draws them; with `--draw-only` it draws what has been measured before.
