@@ -138,3 +138,16 @@ def test_a_decoder_begins_with_the_mean_of_the_images(few):
         vae.decoder[-1].weight.zero_()
     expected = (images.sum(0) + 0.5) / (len(images) + 1)  # pixels that are always 0 stay finite
     assert torch.allclose(vae.reconstruct(images)[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "begins"),
+    [
+        ({"latent": "binary-concrete"}, False),
+        ({"latent": "binary-concrete", "hard": True}, True),
+        ({"latent": "gumbel-softmax", "estimator": "reinmax"}, True),
+        ({"latent": "gumbel-softmax-top-k", "hard": True}, False),
+    ],
+)
+def test_where_decoders_begin_at_the_mean(options, begins):
+    assert model(**options).begins_at_mean == begins

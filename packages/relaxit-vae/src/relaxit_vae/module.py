@@ -59,9 +59,15 @@ class VAE(LightningModule):
         self.evaluation_sums: dict[str, Tensor] = {}
 
     @property
-    def reads_discrete_codes(self) -> bool:
-        """Whether the decoder is trained on them."""
-        return self.estimator is not None or self.latent.is_hard
+    def begins_at_mean(self) -> bool:
+        """Whether `match_mean` helps: codes are discrete, and their divergence in closed form."""
+        if self.estimator is None and not self.latent.is_hard:
+            return False
+        try:
+            law_kl(Code.of(self.latent.prior()).law, self.latent.code_prior())
+        except NotImplementedError:
+            return False
+        return True
 
     @property
     def is_relaxed(self) -> bool:
@@ -75,7 +81,8 @@ class VAE(LightningModule):
         Otherwise it is first of all the codes that darken all pixels which pay, for every image,
         and a posterior may be certain of one of them before they tell the images apart: then
         discrete codes have no gradient any more. Mnih and Gregor (2014) begin so. Relaxed codes
-        keep theirs, and with the mean given they may end at the prior.
+        keep theirs. With the mean given they may end at the prior, and so may those whose
+        divergence is estimated at a sample: its noise is all that they learn from at first.
         """
         mean = (images.sum(dim=0, dtype=torch.float64) + 0.5) / (len(images) + 1)
         output: Any = self.decoder[-1]

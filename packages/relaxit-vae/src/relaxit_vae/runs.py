@@ -71,7 +71,7 @@ def train(
     training, test = load_images("train", config.data_dir), load_images("test", config.data_dir)
     with drawn_from("weights", config.seed), _hushed():
         model = VAE(config)
-        if model.reads_discrete_codes:
+        if model.begins_at_mean:
             model.match_mean(training[:])
         checkpoint = _last_checkpoint(config) if resume else None
         if not resume and is_first_process():
