@@ -103,25 +103,14 @@ class Above(Domain):
 
 
 @dataclass(frozen=True)
-class AtLeast(Domain):
+class AtLeast(Above):
     """Finite numbers that are not less than `low`."""
-
-    low: float
 
     def contains(self, value: Numeric) -> NDArray[np.bool_]:
         return np.asarray(np.isfinite(value) & (np.asarray(value) >= self.low))
 
     def describe(self) -> str:
         return "non-negative and finite" if self.low == 0 else f"at least {self.low:g} and finite"
-
-    def place(self, unit: Array, typical: tuple[float, float]) -> Array:
-        return Real().place(unit, typical)
-
-    def inside(self, size: int = 3) -> Any:
-        return self.low + 1
-
-    def end_points(self, size: int = 3) -> list[Any]:
-        return [self.low, np.inf]
 
     def outside(self, size: int = 3) -> list[Any]:
         return [self.low - 0.5, np.inf, np.nan]
