@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 import torch
 
 from relaxit_vae import VAE, Config, train
+from relaxit_vae.codes import Code
 from relaxit_vae.data import load_images
 from relaxit_vae.evaluation import binarized, log_weights
-from relaxit_vae.latents import Code
 from relaxit_vae.objective import log_likelihood, log_mean_exp
 from relaxit_vae.provenance import provenance
 from relaxit_vae.seeds import drawn_from

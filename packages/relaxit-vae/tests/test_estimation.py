@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from relaxit_vae import VAE, Config, InputError, train
 from relaxit_vae.cli import app
+from relaxit_vae.codes import Code
 from relaxit_vae.estimation import as_one_event, estimators_by_name, find_estimator
 from relaxit_vae.gradients import exact_gradient, gradients
-from relaxit_vae.latents import Code
 from relaxit_vae.objective import log_likelihood
 
 ONLY_BITS = {"arm", "disarm"}

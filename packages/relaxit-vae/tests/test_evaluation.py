@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from relaxit_vae import VAE, Config, evaluate, train
+from relaxit_vae.codes import Code
 from relaxit_vae.data import Piece, load_images
 from relaxit_vae.evaluation import log_weights, moments
-from relaxit_vae.latents import Code, relaxations
+from relaxit_vae.latents import relaxations
 from relaxit_vae.objective import log_likelihood, log_mean_exp
 
 BITS = 8

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from relaxit_vae.codes import Code
 from relaxit_vae.config import Binarize
 from relaxit_vae.data import BLOCK, Piece
-from relaxit_vae.latents import Code, readable
+from relaxit_vae.latents import readable
 from relaxit_vae.objective import elbo, law_kl, log_likelihood, log_mean_exp, per_image
 from relaxit_vae.seeds import drawn_from
 

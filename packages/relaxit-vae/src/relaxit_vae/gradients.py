@@ -10,11 +10,11 @@ from torch.distributions import Distribution, Independent
 
 from relaxit_torch.diagnostics import GradientReport, gradient_report
 from relaxit_torch.estimators import exact
+from relaxit_vae.codes import Code
 from relaxit_vae.data import load_images
 from relaxit_vae.errors import InputError
 from relaxit_vae.estimation import as_one_event, find_estimator
 from relaxit_vae.evaluation import binarized
-from relaxit_vae.latents import Code
 from relaxit_vae.module import VAE
 from relaxit_vae.objective import log_likelihood
 from relaxit_vae.seeds import drawn_from

@@ -14,17 +14,17 @@ import inspect
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Size, Tensor, nn
-from torch.distributions import Distribution, MultivariateNormal, transform_to
+from torch.distributions import Distribution, transform_to
 
 import relaxit_torch
 from relaxit_torch import RelaxedDistribution
-from relaxit_torch.special import ndtri_expit
+from relaxit_vae.codes import Code
 from relaxit_vae.config import Config, Divergence, flag
 from relaxit_vae.errors import InputError
 from relaxit_vae.objective import law_kl, relaxed_kl
@@ -80,48 +80,6 @@ def emitted(family: type[RelaxedDistribution]) -> dict[str, Any]:
         if (name not in DEFAULTS and parameter.default is parameter.empty)
         or (name in PREFERRED and parameter.default is None)
     }
-
-
-@dataclass(frozen=True)
-class Code:
-    """The law of the latent variable of the model that is evaluated, and what its decoder reads.
-
-    That is the discrete law. The probabilities of correlated bits are integrals without a closed
-    form; for them it is the normal vector whose signs are the bits. Where no discrete variable is
-    relaxed it is the relaxed law itself.
-    """
-
-    law: Distribution
-    of_signs: bool = False
-
-    @classmethod
-    def of(cls, distribution: RelaxedDistribution) -> "Code":
-        """That of a posterior, or of a prior."""
-        try:
-            discrete: Any = distribution.discrete
-        except NotImplementedError:
-            return cls(distribution)
-        if not hasattr(discrete, "correlation_cholesky"):
-            return cls(discrete)
-        # A bit is 1 where a standard normal variable exceeds -loc, which has its probability.
-        loc = ndtri_expit(discrete.logits)
-        normal = MultivariateNormal(
-            loc, scale_tril=discrete.correlation_cholesky, validate_args=False
-        )
-        return cls(normal, of_signs=True)
-
-    def read(self, value: Tensor) -> Tensor:
-        """What the decoder is given for a value of the law."""
-        return (value > 0).to(value.dtype) if self.of_signs else value
-
-    def mean(self) -> Tensor:
-        """The mean of what the decoder is given; of 100 samples where it has no closed form."""
-        if self.of_signs:
-            return torch.special.ndtr(self.law.mean)
-        try:
-            return self.law.mean
-        except NotImplementedError:
-            return self.law.sample((100,)).mean(dim=0)
 
 
 class Latent(nn.Module):

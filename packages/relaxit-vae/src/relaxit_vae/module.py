@@ -11,12 +11,13 @@ from torch.distributions import Distribution
 
 from relaxit_torch import RelaxedDistribution
 from relaxit_vae.checkpoints import load_checkpoint
+from relaxit_vae.codes import Code
 from relaxit_vae.config import Config
 from relaxit_vae.data import PIXELS, Batch, Piece
 from relaxit_vae.errors import InputError, TrainingError
 from relaxit_vae.estimation import as_one_event, find_estimator, own_temperature
 from relaxit_vae.evaluation import Evaluation, binarized, moments, summarised
-from relaxit_vae.latents import Code, Latent, readable
+from relaxit_vae.latents import Latent, readable
 from relaxit_vae.networks import mlp
 from relaxit_vae.objective import (
     Terms,
