@@ -66,6 +66,11 @@ class SignsOfNormal(Distribution):
         scale_tril: lower triangular with a positive diagonal, `(*batch, n, n)`.
 
     Values `u` are of shape `(*sample, *batch, n)`, and `mean` is that of the bits.
+
+    Example:
+        >>> law = SignsOfNormal(torch.zeros(2), torch.tensor([[1.0, 0.0], [0.6, 0.8]]))
+        >>> law.log_prob(torch.tensor([1.5, -0.2])).exp()  # 1/2 * Phi(-0.6 * 1.5 / 0.8)
+        tensor(0.0651)
     """
 
     support = constraints.real_vector
