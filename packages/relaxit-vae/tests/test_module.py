@@ -147,6 +147,8 @@ def test_a_decoder_begins_with_the_mean_of_the_images(few):
         ({"latent": "binary-concrete", "hard": True}, True),
         ({"latent": "gumbel-softmax", "estimator": "reinmax"}, True),
         ({"latent": "gumbel-softmax-top-k", "hard": True}, False),
+        ({"latent": "gumbel-softmax", "kl": "discrete"}, True),
+        ({"latent": "stochastic-times-smooth"}, True),
     ],
 )
 def test_where_decoders_begin_at_the_mean(options, begins):

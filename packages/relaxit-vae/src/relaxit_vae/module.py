@@ -61,8 +61,8 @@ class VAE(LightningModule):
 
     @property
     def begins_at_mean(self) -> bool:
-        """Whether `match_mean` helps: codes are discrete, and their divergence in closed form."""
-        if self.estimator is None and not self.latent.is_hard:
+        """Whether `match_mean` helps: the divergence is of discrete laws, in closed form."""
+        if self.kl != "discrete":
             return False
         try:
             law_kl(Code.of(self.latent.prior()).law, self.latent.code_prior())
@@ -81,9 +81,9 @@ class VAE(LightningModule):
 
         Otherwise it is first of all the codes that darken all pixels which pay, for every image,
         and a posterior may be certain of one of them before they tell the images apart: then
-        discrete codes have no gradient any more. Mnih and Gregor (2014) begin so. Relaxed codes
-        keep theirs. With the mean given they may end at the prior, and so may those whose
-        divergence is estimated at a sample: its noise is all that they learn from at first.
+        discrete codes have no gradient any more, nor have the closed gates of stochastic times
+        smooth. Mnih and Gregor (2014) begin so. Where the divergence is of relaxed laws, or
+        estimated at a sample, models that are given the mean may end at the prior instead.
         """
         mean = (images.sum(dim=0, dtype=torch.float64) + 0.5) / (len(images) + 1)
         output: Any = self.decoder[-1]
