@@ -32,7 +32,7 @@ HARDENING = {
 GRADIENT = {
     "pathwise": "The gradient is that of this map, with the noise held fixed.",
     "straight_through": (
-        "The gradient is straight-through: that of the relaxed map, although the value is discrete."
+        "The gradient is straight-through: that of a relaxed map, which is not that of the value."
     ),
     "none": "The value is discrete, and has no gradient.",
 }
@@ -128,7 +128,7 @@ def overview(specs: Iterable[Spec]) -> str:
 
 def overview_row(spec: Spec) -> tuple[str, ...]:
     """What tells it from others."""
-    switches = [f"{n}={v}" for n, v in spec.arguments.items() if n not in spec.counts]
+    switches = [word for word in spec.switches if word.partition("=")[0] not in spec.counts]
     bias = next((law.expected for law in spec.laws if law.kind == "gradient_bias"), None)
     divergence = "no"
     if "kl" in spec.closed_forms:
@@ -161,7 +161,7 @@ def cost(spec: Spec) -> str:
     if matrix := next((shape for shape in given if len(shape) == 2), None):
         return f"${matrix[0]}^2$, and ${matrix[0]}^3$ once"
     size = max((spec.noise.shape, *given, shape_of_value(spec)), key=len)
-    return f"${' '.join(size) or '1'}$"
+    return f"${' '.join(f'({n})' if '+' in n else n for n in size) or '1'}$"
 
 
 def shape_of_value(spec: Spec) -> tuple[str, ...]:
@@ -182,9 +182,12 @@ def page(spec: Spec) -> str:
         *(directions(spec) if spec.kind == "map" else mathematics(spec, None, "##")),
     ]
     for variant in spec.with_variants()[1:]:
-        switches = {n: value for n, value in variant.arguments.items() if n not in spec.counts}
-        arguments = ", ".join(f"{name}={value}" for name, value in switches.items())
-        parts += [f"## With `{arguments}`", picture(law_picture(variant)), "What differs:"]
+        switches = [word for word in variant.switches if word.partition("=")[0] not in spec.counts]
+        parts += [f"## With `{', '.join(switches)}`", picture(law_picture(variant))]
+        if variant.optional:
+            rows = [parameter_row(n, variant.parameters[n], variant) for n in variant.optional]
+            parts.append(table(PARAMETER_HEAD, rows))
+        parts.append("What differs:")
         parts += mathematics(variant, spec, "###")
     parts += ["## References", *references(spec)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -205,10 +208,13 @@ def classes(spec: Spec) -> str:
     )
 
 
+PARAMETER_HEAD = ("Name", "Symbol", "Meaning", "Must be", "Typical", "Shape", "Default")
+
+
 def parameters(spec: Spec) -> Iterator[str]:
     """The table of the constructor's arguments."""
     yield table(
-        ("Name", "Symbol", "Meaning", "Must be", "Typical", "Shape", "Default"),
+        PARAMETER_HEAD,
         (parameter_row(name, parameter, spec) for name, parameter in spec.parameters.items()),
     )
     for group in spec.exclusive:

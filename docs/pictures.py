@@ -177,7 +177,9 @@ def law_picture(spec: Spec) -> Picture:
         draw = partial(map_panels, found)
     else:
         draw = partial(panels, found, {0: masses, 1: histogram}.get(dimensions, hardened_masses))
-    name = "-".join([spec.name, *(n for n in spec.arguments if n not in spec.counts)])
+    name = "-".join(
+        [spec.name, *(n for n in spec.arguments if n not in spec.counts), *spec.optional]
+    )
     return Picture(f"{name}-law", f"Samples of {spec}", what.format(f"{SAMPLES:,}"), draw)
 
 

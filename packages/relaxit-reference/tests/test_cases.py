@@ -55,6 +55,10 @@ def gumbel_softmax(parameters: dict[str, Any], value: list[float]) -> Any:
     return exp_gumbel_softmax(parameters, logs) - mpmath.fsum(possible)
 
 
+def gumbel_rao(parameters: dict[str, Any], value: list[float]) -> Any:
+    return gumbel_softmax({**parameters, "hard": True}, value)
+
+
 def generalized_gumbel_softmax(parameters: dict[str, Any], value: list[float]) -> Any:
     rate, alpha = mpf(parameters["rate"]), mpf(parameters.get("dispersion", 0))
     if alpha:

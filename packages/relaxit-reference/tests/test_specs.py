@@ -52,7 +52,7 @@ def test_a_density_says_atoms_exactly_if_it_is_mixed(spec: Spec) -> None:
 
 
 def test_a_variant_has_the_arguments_and_tables_that_it_states() -> None:
-    soft, hard = load_spec("gumbel_softmax").with_variants()
+    soft, hard, *decoupled = load_spec("gumbel_softmax").with_variants()
     assert (str(soft), str(hard)) == ("GumbelSoftmax", "GumbelSoftmax(hard=True)")
     assert hard.arguments == {"hard": True}
     assert hard.relax.gradient == "straight_through"
@@ -60,6 +60,13 @@ def test_a_variant_has_the_arguments_and_tables_that_it_states() -> None:
     assert hard.noise == soft.noise
     assert hard.parameters == soft.parameters
     assert hard.closed_forms != soft.closed_forms
+    assert [str(each) for each in decoupled] == [
+        "GumbelSoftmax(backward_temperature)",
+        "GumbelSoftmax(hard=True, backward_temperature)",
+    ]
+    for each in decoupled:
+        assert each.parameters.keys() - soft.parameters.keys() == {"backward_temperature"}
+        assert all("backward_temperature" in names for names in each.parameterisations())
 
 
 def test_a_count_is_the_number_that_arguments_give_to_it() -> None:

@@ -50,15 +50,17 @@ def directional(data, spec: Spec, law, parameters, argument, method: str, names)
         if method == "log_prob" and spec.discrete:
             # The points of the law may move with its parameters; the value stays the same point.
             at["argument"] = np.where(chosen, points_of(instance), 0).sum(0)
-        return getattr(instance, reference_method)(at["argument"])
+        if method == "relax":
+            return instance.surrogate_from(origin, at["argument"])
+        return instance.logpdf(at["argument"])
 
     def points_of(instance) -> np.ndarray:  # (points, *ones for samples, *batch, *event)
         points = instance.states()
         samples = (1,) * (argument.ndim - points.ndim + 1)
         return points.reshape(len(points), *samples, *points.shape[1:])
 
+    origin = spec.reference_class(**parameters, **spec.arguments)
     if method == "log_prob" and spec.discrete:
-        origin = spec.reference_class(**parameters, **spec.arguments)
         chosen = np.isclose(points_of(origin), argument, rtol=1e-9, atol=0)
         chosen = chosen.all(tuple(range(chosen.ndim - spec.event_dim, chosen.ndim)), keepdims=True)
         chosen &= np.cumsum(chosen, axis=0) == 1

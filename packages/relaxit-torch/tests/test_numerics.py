@@ -252,7 +252,7 @@ def check_impossible(distribution, parameters: dict, law, where: str) -> None:
     )
     assert impossible.any()
     # Exactly 0, or its logarithm: whichever the reference has.
-    nothing = torch.as_tensor(law.surrogate(noise.detach().double().cpu().numpy())).to(value)
+    nothing = torch.as_tensor(law.relaxed(noise.detach().double().cpu().numpy())).to(value)
     assert torch.equal(value[impossible], nothing[impossible]), f"{where} is chosen"
     assert not distribution.harden(value)[impossible].any(), f"{where} is chosen"
     without = distribution.relax(torch.where(of_noise, 0, noise))

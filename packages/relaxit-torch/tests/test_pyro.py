@@ -72,7 +72,11 @@ def test_a_step_of_svi_moves_every_parameter(
     loss = elbo.differentiable_loss(model, guide)
     assert loss.isfinite()
     loss.backward()
+    # The temperature of a hard law is that of its backward pass, which may have one of its own.
+    idle = {"temperature"} if spec.discrete and "backward_temperature" in names else set()
     for name, parameter in pyro.get_param_store().named_parameters():
+        if name in idle:
+            continue
         assert parameter.grad is not None, f"no gradient reaches {name}"
         assert parameter.grad.isfinite().all(), f"the gradient of {name} is not finite"
         assert parameter.grad.any(), f"the gradient of {name} is zero"
@@ -81,7 +85,7 @@ def test_a_step_of_svi_moves_every_parameter(
     SVI(model, guide, SGD({"lr": 1e-3}), elbo).step()
     for name in names:
         after = pyro.param(name).detach()
-        assert not torch.equal(after, before[name]), f"{name} did not move"
+        assert name in idle or not torch.equal(after, before[name]), f"{name} did not move"
         assert start.arg_constraints[name].check(after).all(), f"{name} left its domain"
 
 

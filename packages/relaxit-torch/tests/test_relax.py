@@ -32,7 +32,7 @@ def test_relax_equals_the_reference(data, spec: Spec, dtype: str, build_law) -> 
     # A discrete value is that of a relaxed one, or of scores, which rounding may have moved by the
     # tolerance: it must be one of the states that those within it are hardened to.
     assert np.all(spec.relax.support.contains(value)), f"torch: {value}\n{script}"
-    soft, chosen = law.surrogate(noise), value == 1
+    soft, chosen = law.relaxed(noise), value == 1
     in_favour = law.harden(np.where(chosen, soft + tolerance, soft - tolerance))
     if "relax" in vars(type(law)):
         # Not hardened from a relaxed value: the noise itself decides, rounded like any number.
@@ -61,7 +61,7 @@ def test_harden_equals_the_reference(spec: Spec, build_law) -> None:
         pytest.skip(f"{spec.name}.toml has no [harden]")
     parameters = strategies.random_parameters(spec, np.random.default_rng(0), batch_shape=(4,))
     law = spec.reference_class(**parameters, **spec.arguments)
-    value = law.surrogate(law.noise(100, random_state=1))
+    value = law.relaxed(law.noise(100, random_state=1))
     assert np.array_equal(build_law(spec, parameters).harden(value), law.harden(value))
     hardened = law.harden(value)
     assert np.array_equal(

@@ -14,6 +14,7 @@ from .distributions.gaussian_relaxed_bernoulli import (
 from .distributions.generalized_gumbel_softmax import (
     GeneralizedGumbelSoftmax as GeneralizedGumbelSoftmax,
 )
+from .distributions.gumbel_rao import GumbelRao as GumbelRao
 from .distributions.gumbel_softmax import GumbelSoftmax as GumbelSoftmax
 from .distributions.gumbel_softmax_top_k import GumbelSoftmaxTopK as GumbelSoftmaxTopK
 from .distributions.hard_concrete import HardConcrete as HardConcrete

@@ -87,6 +87,7 @@ class ReferenceDistribution:
         *_, last = (
             variant
             for variant in load_spec(name, **counts).with_variants()
+            if all(getattr(self, optional) is not None for optional in variant.optional)
             if all(
                 getattr(self, name) == value
                 for name, value in variant.arguments.items()
@@ -138,18 +139,33 @@ class ReferenceDistribution:
     def relax(self, noise: Numeric) -> Array:
         """The value of `noise`."""
         if not getattr(self, "hard", False):
-            return self.surrogate(noise)
+            return self.relaxed(noise)
         # The temperature moves no maximum: at 1, none is rounded to a tie.
         law: Any = self
         warm = replace(law, temperature=1.0) if "temperature" in self.spec.parameters else law
-        return self.harden(warm.surrogate(noise))
+        return self.harden(warm.relaxed(noise))
+
+    def relaxed(self, noise: Numeric) -> Array:
+        """The relaxed value; of a hard law, what `harden` maps to the value.
+
+        `surrogate` itself, unless the backward pass is that of another map.
+        """
+        return self.surrogate(noise)
 
     def surrogate(self, noise: Numeric) -> Array:
-        """The function whose derivative the backward pass is; `relax` itself unless `hard`.
+        """The function whose derivative the backward pass is; by default the relaxed value.
 
         Of a law without gradient: the scores that `harden` maps to the value.
         """
         raise NotImplementedError
+
+    def surrogate_from(self, origin: Any, noise: Numeric) -> Array:
+        """The same of parameters that have moved away from those of `origin`.
+
+        The backward pass sees it move: what it holds constant is taken from `origin`, such as noise
+        that is drawn given the value. Nothing, unless a law says so.
+        """
+        return self.surrogate(noise)
 
     def harden(self, x: Numeric) -> Array:
         """The discrete value of a relaxed one."""

@@ -112,9 +112,10 @@ class Law:
 
 @dataclass(frozen=True)
 class Variant:
-    """Constructor arguments, and the tables that they override."""
+    """Constructor arguments, optional parameters, and the tables that they override."""
 
-    arguments: Mapping[str, bool]
+    arguments: Mapping[str, bool] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
     closed_forms: tuple[str, ...] | None = None
     kl_needs_equal: tuple[str, ...] | None = None
     noise: Mapping[str, Any] = field(default_factory=dict)
@@ -185,10 +186,12 @@ class Spec:
     laws: tuple[Law, ...] = ()
     variants: tuple[Variant, ...] = ()
     cases: tuple[Case, ...] = ()
+    optional: tuple[str, ...] = field(default=(), metadata={"derived": True})
+    """The parameters that this variant has more than the distribution."""
 
     def __str__(self) -> str:
-        arguments = ", ".join(f"{name}={value}" for name, value in self.arguments.items())
-        return f"{self.classes.torch}({arguments})" if arguments else self.classes.torch
+        switches = ", ".join(self.switches)
+        return f"{self.classes.torch}({switches})" if switches else self.classes.torch
 
     def __repr__(self) -> str:
         return f"<specification of {self}>"
@@ -206,6 +209,11 @@ class Spec:
     def counts(self) -> dict[str, Parameter]:
         """The parameters that are whole numbers, such as how many categories are drawn."""
         return {n: p for n, p in self.parameters.items() if isinstance(p.domain, Integer)}
+
+    @property
+    def switches(self) -> list[str]:
+        """The arguments of this variant in words: their values, and which optional ones it has."""
+        return [*(f"{name}={value}" for name, value in self.arguments.items()), *self.optional]
 
     @property
     def discrete(self) -> bool:
@@ -236,9 +244,14 @@ class Spec:
         for name in ("closed_forms", "kl_needs_equal", "laws"):
             if getattr(variant, name) is not None:
                 changes[name] = getattr(variant, name)
-        arguments = {**self.arguments, **variant.arguments}
         return dataclasses.replace(
-            self, **changes, arguments=arguments, cases=variant.cases, variants=()
+            self,
+            **changes,
+            arguments={**self.arguments, **variant.arguments},
+            parameters={**self.parameters, **variant.parameters},
+            optional=tuple(variant.parameters),
+            cases=variant.cases,
+            variants=(),
         )
 
     @cached_property
@@ -410,7 +423,7 @@ def _check(spec: Spec, path: Path) -> None:
         f"classes.reference: relaxit_reference has no class {spec.classes.reference!r}",
     )
     known = {f.name for f in dataclasses.fields(typing.cast("Any", found))}
-    for name in spec.parameters:
+    for name in {name for each in spec.with_variants() for name in each.parameters}:
         require(
             name in known, f"parameters.{name}: {spec.classes.reference} has no parameter {name!r}"
         )
@@ -440,5 +453,5 @@ def _check(spec: Spec, path: Path) -> None:
         }
         for where, names in mentioned.items():
             for name in names:
-                accepted = name in spec.parameters or (name in known and where.startswith("cases"))
+                accepted = name in each.parameters or (name in known and where.startswith("cases"))
                 require(accepted, f"{where}: no parameter is called {name!r}")

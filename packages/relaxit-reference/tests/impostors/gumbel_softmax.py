@@ -263,3 +263,37 @@ class LogitsNotNormalised:
     def log_prob(value, temperature, probs=None, logits=None):
         zero = 0 * np.asarray(temperature)[..., None]
         return np.sum(np.where(value == 1, scores(probs, logits) + zero, 0.0), axis=-1)
+
+
+class BackwardTemperatureForward:
+    """The value at the temperature of the backward pass: the two are exchanged."""
+
+    pretends = "GumbelSoftmax(backward_temperature)"
+    named = "with temperature and backward_temperature exchanged"
+
+    @staticmethod
+    def relax(noise, temperature, probs=None, logits=None, backward_temperature=None):
+        return softmax(scaled(noise, backward_temperature, probs, logits), axis=-1)
+
+
+class DensityOfTheBackwardPass:
+    """Scores the relaxed value that the backward pass is of."""
+
+    pretends = "GumbelSoftmax(backward_temperature)"
+    named = "with temperature and backward_temperature exchanged"
+
+    @staticmethod
+    def log_prob(value, temperature, probs=None, logits=None, backward_temperature=None):
+        return log_density(value, backward_temperature, probs, logits)
+
+
+class ForwardTemperatureInTheLaw:
+    """Scores softmax(logits / temperature), as if hard samples had a forward temperature."""
+
+    pretends = "GumbelSoftmax(hard=True, backward_temperature)"
+    named = "Its probabilities add up to 1, so that it may be that of another law"
+
+    @staticmethod
+    def log_prob(value, temperature, probs=None, logits=None, backward_temperature=None):
+        tempered = scores(probs, logits) / np.asarray(temperature)[..., None]
+        return np.sum(np.where(value == 1, log_softmax(tempered, axis=-1), 0.0), axis=-1)

@@ -250,6 +250,8 @@ class Latent(nn.Module):
     @cached_property
     def log_space_family(self) -> type[RelaxedDistribution]:
         """The class whose values are logits or logarithms of this one's, from the same noise."""
+        if self.is_hard:
+            return self.family  # 0 and 1 saturate nowhere
         with drawn_from("example"), torch.no_grad():
             example = self.posterior(torch.randn(self.parameter_size))
             parameters = {name: getattr(example, name) for name in self.constraints}

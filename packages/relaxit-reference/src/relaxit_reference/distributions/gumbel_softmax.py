@@ -1,6 +1,6 @@
 """Gumbel-Softmax (Jang, Gu, Poole 2017), or Concrete (Maddison, Mnih, Teh 2017)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -25,10 +25,17 @@ class GumbelSoftmax(CategoricalParameters, ReferenceDistribution):
     probs: Numeric = None
     logits: Numeric = None
     hard: bool = False
+    backward_temperature: Numeric = field(default=None, kw_only=True)
 
-    def surrogate(self, noise: Numeric) -> Array:
+    def relaxed(self, noise: Numeric) -> Array:
         temperature = np.asarray(self.temperature)[..., None]
         return np.asarray(softmax((self.log_pi + noise) / temperature, axis=-1))
+
+    def surrogate(self, noise: Numeric) -> Array:
+        if self.backward_temperature is None:
+            return self.relaxed(noise)
+        backward_temperature = np.asarray(self.backward_temperature)[..., None]
+        return np.asarray(softmax((self.log_pi + noise) / backward_temperature, axis=-1))
 
     def logpdf(self, x: Numeric, dtype: DTypeLike = np.float64) -> Array:
         if self.hard:

@@ -54,16 +54,14 @@ def relax_tolerance(spec: Spec, parameters: Mapping[str, Any], noise: Array, dty
     """
     limits = np.finfo(dtype)
 
-    def surrogate(noise: Array, **parameters: Any) -> Array:
+    def relaxed(noise: Array, **parameters: Any) -> Array:
         law = spec.reference_class(**parameters, **spec.arguments)
-        return np.asarray(law.surrogate(noise))
+        return np.asarray(law.relaxed(noise))
 
     inputs = {**parameters, "noise": noise}
     with np.errstate(invalid="ignore"):
-        value = np.nan_to_num(np.abs(surrogate(**inputs)), posinf=0.0)
-    return np.asarray(
-        16 * limits.eps * (value + sensitivity(surrogate, inputs, spec)) + limits.tiny
-    )
+        value = np.nan_to_num(np.abs(relaxed(**inputs)), posinf=0.0)
+    return np.asarray(16 * limits.eps * (value + sensitivity(relaxed, inputs, spec)) + limits.tiny)
 
 
 def noise_in_favour(law: Any, noise: Array, rows: Array, dtype: Any) -> tuple[Array, Array]:

@@ -151,7 +151,7 @@ def _changed(half: Half, unit: Answers) -> Iterator[str]:
 def _hardened(half: Half, unit: Answers) -> Iterator[str]:
     """How relaxed values became the discrete ones that were returned."""
     laws = [reference(half.spec, probe.parameters) for probe, _ in unit]
-    soft = [law.surrogate(p.noise) for law, (p, _) in zip(laws, unit, strict=True)]
+    soft = [law.relaxed(p.noise) for law, (p, _) in zip(laws, unit, strict=True)]
     if isinstance(half.spec.relax.support, Boolean):
         values = np.concatenate([s.ravel() for s in soft])
         found = np.concatenate([answer.ravel() for _, answer in unit])
@@ -164,6 +164,8 @@ def _hardened(half: Half, unit: Answers) -> Iterator[str]:
         elif ones.max() < zeros.min():
             yield "0 and 1 are exchanged."
     if isinstance(half.spec.relax.support, OneHot):
+        if not all(np.all(half.spec.relax.support.contains(answer)) for _, answer in unit):
+            yield f"Its values are not {half.spec.relax.support.describe()}."
         lowest = [law.harden(-s) for law, s in zip(laws, soft, strict=True)]
         if all(_equal(a, answer) for a, (_, answer) in zip(lowest, unit, strict=True)):
             yield "It chooses the category of the smallest relaxed value, not of the greatest."
@@ -185,7 +187,7 @@ def _rows(half: Half, unit: Answers) -> Iterator[str]:
         yield f"Its values are not {support.describe()}."
     if half.discrete:
         laws = [reference(half.spec, probe.parameters) for probe, _ in unit]
-        soft = [law.surrogate(p.noise) for law, (p, _) in zip(laws, unit, strict=True)]
+        soft = [law.relaxed(p.noise) for law, (p, _) in zip(laws, unit, strict=True)]
         least = [np.eye(s.shape[-1])[np.argmin(s[..., 0, :], axis=-1)] for s in soft]
         if all(_equal(first, a[..., 0, :]) for first, (a, _) in zip(least, pairs, strict=True)):
             yield "It chooses the category of the smallest relaxed value first, not the greatest."

@@ -119,6 +119,7 @@ def surrogate_pullback(
     jumps, is likely to cross one.
     """
     step, base = 1e-8, np.asarray(parameters[name], dtype=np.float64)
+    origin = spec.reference_class(**parameters, **spec.arguments)
     gradient = np.zeros_like(base)
     for entry in np.ndindex(base.shape):
         ends = []
@@ -126,6 +127,6 @@ def surrogate_pullback(
             moved = base.copy()
             moved[entry] += sign * step
             law = spec.reference_class(**{**parameters, name: moved}, **spec.arguments)
-            ends.append(np.sum(cotangent * law.surrogate(noise)))
+            ends.append(np.sum(cotangent * law.surrogate_from(origin, noise)))
         gradient[entry] = (ends[0] - ends[1]) / (2 * step)
     return gradient

@@ -176,7 +176,7 @@ def _enumerated_gradient(
             moved = value.copy()
             moved[entry] += sign * step
             law = spec.reference_class(**{**parameters, name: moved}, **spec.arguments)
-            states = np.unique(law.harden(law.surrogate(law.noise(SAMPLES, 0))), axis=0)
+            states = np.unique(law.harden(law.relaxed(law.noise(SAMPLES, 0))), axis=0)
             ends.append(np.sum(law.discrete_pmf(states) * f(states.reshape(len(states), -1))[0]))
         gradient[entry] = (ends[0] - ends[1]) / (2 * step)
     return gradient

@@ -84,6 +84,10 @@ def _noise(spec: Spec, probe: Probe) -> Iterator[tuple[str, Array]]:
         words = f"with {spec.noise.law} noise formed again from the noise, as if that were uniform"
         yield words, FROM_UNIFORM[spec.noise.law](probe.noise)
     yield "with the noise ignored", np.zeros_like(probe.noise)
+    if len(spec.noise.shape) > 1:
+        yield "with the rows of the noise in reverse order", probe.noise[..., ::-1, :]
+        mean = np.mean(probe.noise, axis=-2, keepdims=True)
+        yield "with their mean in every row of the noise", np.broadcast_to(mean, probe.noise.shape)
     for name, value in probe.parameters.items():
         if isinstance(spec.parameters[name].domain, Positive):
             scale = value.reshape(value.shape + (1,) * len(spec.noise.shape))

@@ -290,7 +290,7 @@ class Half:
     ) -> NDArray[np.bool_]:
         """Where no relaxed value within the tolerance is hardened to the answer."""
         law = reference(self.spec, probe.parameters)
-        soft = law.surrogate(probe.noise)
+        soft = law.relaxed(probe.noise)
         in_favour = law.harden(np.where(answer == 1, soft + tolerance, soft - tolerance))
         return self.any_of_event((answer != truth) & (answer != in_favour))
 

@@ -39,8 +39,10 @@ class GumbelSoftmax(CategoricalFamily):
     Gradient: pathwise, of the relaxed objective; its bias against the categorical objective
     vanishes with the temperature. With `hard=True`, `rsample` returns one-hot vectors, `log_prob`
     scores them under Categorical($\pi$), and the backward pass is that of the relaxed sample
-    (straight-through, biased). The temperature then acts on the backward pass alone: one for the
-    forward pass (Shah et al. 2024) divides the logits, `GumbelSoftmax(backward, logits=logits / forward, hard=True)`.
+    (straight-through, biased): the temperature acts on the backward pass alone, and `logits / 2`
+    has the forward temperature 2. With `backward_temperature` the value is that at `temperature`,
+    and the backward pass that of the sample at `backward_temperature` with the same noise (biased);
+    the density, and its gradient, is that of the value at `temperature`.
 
     Args:
         temperature: $\tau > 0$, a number or a tensor of the batch shape.
@@ -48,6 +50,7 @@ class GumbelSoftmax(CategoricalFamily):
         logits: unnormalised $\log \pi$; -inf for a category that is never chosen.
         hard: sample the one-hot variable itself.
         validate_args: see `RelaxedDistribution`, as for what is raised.
+        backward_temperature: that of the backward pass, likewise; None for the same.
 
     Example:
         >>> import torch, relaxit_torch as rt
@@ -60,15 +63,19 @@ class GumbelSoftmax(CategoricalFamily):
         True
 
     References:
-        Jang, Gu, Poole (2017), equation 2; Maddison, Mnih, Teh (2017), equation 10.
+        Jang, Gu, Poole (2017), equation 2; Maddison, Mnih, Teh (2017), equation 10; two
+        temperatures: Shah, Yan, Mozer, Liu (2024), Decoupled Straight-Through Gumbel-Softmax.
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {
         **CategoricalFamily.arg_constraints,
         "temperature": constraints.positive,
+        "backward_temperature": constraints.positive,
     }
+    numbers = frozenset({"temperature", "backward_temperature"})
     noise_law = staticmethod(noise.gumbel)
     temperature: Parameter
+    backward_temperature: Parameter | None = None
 
     def __init__(
         self,
@@ -77,9 +84,13 @@ class GumbelSoftmax(CategoricalFamily):
         logits: Tensor | None = None,
         hard: bool = False,
         validate_args: bool | None = None,
+        *,
+        backward_temperature: Parameter | None = None,
     ) -> None:
         parameters = exactly_one_of(probs=probs, logits=logits)
         parameters["temperature"] = temperature
+        if backward_temperature is not None:
+            parameters["backward_temperature"] = backward_temperature
         super().__init__(parameters, hard=hard, validate_args=validate_args)
 
     @dependent_property(is_discrete=False, event_dim=1)
@@ -90,11 +101,22 @@ class GumbelSoftmax(CategoricalFamily):
         return torch.softmax(scores(self, noise), -1)
 
     def _value(self, noise: Tensor) -> Tensor:
+        if self.backward_temperature is not None:
+            return self._decoupled(noise, self.backward_temperature)
         if not self.hard:
             return self._relax(noise)
         score = scores(self, noise)
         # Not from the softmax, which at a high temperature is rounded to ties.
         return straight_through(self.harden(score.detach()), torch.softmax(score, -1))
+
+    def _decoupled(self, noise: Tensor, backward_temperature: Parameter) -> Tensor:
+        """The value, with the gradient of that at the other temperature."""
+        backward = GumbelSoftmax(
+            backward_temperature, logits=self.logits, hard=self.hard, validate_args=False
+        )
+        slope = backward._value(noise)
+        # A hard one is the same at every temperature.
+        return slope if self.hard else self._relax(noise).detach() + (slope - slope.detach())
 
     def _log_prob(self, value: Tensor) -> Tensor:
         log_value = log_interior(value, self.storage_dtype)

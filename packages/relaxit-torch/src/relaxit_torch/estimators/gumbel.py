@@ -9,6 +9,7 @@ from torch.nn.functional import softplus
 
 from relaxit_torch import noise
 from relaxit_torch.distributions.binary_concrete import BinaryConcrete
+from relaxit_torch.distributions.gumbel_rao import perturbed_given as categories_given
 from relaxit_torch.distributions.gumbel_softmax import GumbelSoftmax
 from relaxit_torch.estimators.discrete import DiscreteVariable, Function
 from relaxit_torch.parameters import Parameter, check_count
@@ -88,7 +89,7 @@ def gumbel_rao(
     its law given that sample, and the derivatives of the relaxed samples are averaged.
 
     Biased as `gumbel_softmax_straight_through`, with less variance. Evaluations of `f`: 1. `f` must
-    be differentiable.
+    be differentiable. Its samples of categories are those of the distribution `GumbelRao`.
 
     Args:
         distribution: see `relaxit_torch.estimators`.
@@ -125,11 +126,8 @@ def perturbed_given(variable: DiscreteVariable, value: Tensor, samples: int) -> 
     """Perturbed logits `(samples, *batch, *event)` of the law given that they harden to `value`."""
     logits, shape = variable.logits, torch.Size((samples, *value.shape))
     if variable.one_hot:
-        # The greatest is Gumbel(0, 1), as the probabilities sum to 1; the others are cut off there.
         gumbel = noise.gumbel(shape, dtype=logits.dtype, device=logits.device)
-        greatest = (value * gumbel).sum(-1, keepdim=True)
-        others = -torch.logaddexp(-gumbel - logits, -greatest)
-        return torch.where(value > 0, greatest, others)
+        return categories_given(value, logits, gumbel)
     # A logistic variable cut off at 0, by its quantile function.
     uniform = noise.uniform(shape, dtype=logits.dtype, device=logits.device)
     sign = 2 * value - 1
