@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
+from torch.distributions import Bernoulli, Independent
 from torch.func import grad, jacrev, vmap
 
 import relaxit_torch
 from relaxit_reference import Spec
+from relaxit_torch import estimators, noise
 
 # Dynamo looks at the `.grad` of the tensors that a distribution holds and hides the warning about
 # that by replacing `warnings.showwarning`, which a filter that makes errors never reaches
@@ -162,3 +166,75 @@ def test_jacrev_is_the_jacobian_of_autograd(spec: Spec, tensors) -> None:
         found = jacrev(function, argnums=tuple(range(len(element))))(*element)
         expected = torch.autograd.functional.jacobian(function, element)
         torch.testing.assert_close(found, expected, **ROUNDING)
+
+
+# Estimators, which draw their noise themselves.
+
+
+ESTIMATORS: dict[str, Callable[..., Tensor]] = {
+    **{name: value for name, value in vars(estimators).items() if inspect.isfunction(value)},
+    "gumbel_rao at a tensor": partial(estimators.gumbel_rao, temperature=torch.tensor(0.5)),
+    "score_function, leave-one-out": partial(
+        estimators.score_function, samples=3, baseline="leave_one_out"
+    ),
+}
+TAKING_A_GRADIENT = ("rebar", "relax")
+
+
+@pytest.fixture
+def same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eager mode draws its random integers as compiled code does: one by one, not two in a word."""
+
+    def bits(shape: torch.Size, double: bool, device: torch.device) -> Tensor:
+        width = torch.int64 if double else torch.int32
+        limits = torch.iinfo(width)
+        return torch.randint(limits.min, limits.max, shape, dtype=width, device=device)
+
+    monkeypatch.setattr(noise, "_random_bits", bits)
+
+
+def estimate(estimator: Callable[..., Tensor], coupled_bits: bool, logits: Tensor) -> Tensor:
+    # torch's OneHotCategorical asks for values as it is made, whatever its validate_args.
+    relaxed = relaxit_torch.GumbelSoftmax(1.0, logits=logits, validate_args=False)
+    bits = Independent(Bernoulli(logits=logits, validate_args=False), 1, validate_args=False)
+    law = bits if coupled_bits else relaxed.discrete
+
+    def f(value: Tensor) -> Tensor:
+        weights = torch.arange(1, 4, dtype=value.dtype, device=value.device)
+        return ((value * weights).sum(-1) + 0.3) ** 3
+
+    return estimator(law, f)
+
+
+@pytest.mark.parametrize("coupled_bits", [False, True], ids=["categories", "bits"])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_compiles_an_estimator(name: str, coupled_bits: bool, same_bits, compiles) -> None:
+    if not coupled_bits and name in ("arm", "disarm"):
+        pytest.skip(f"{name} is for bits")
+    if name in TAKING_A_GRADIENT:
+        pytest.skip(f"{name} takes a gradient on the way, at which Dynamo breaks the graph")
+    compare_compiled(ESTIMATORS[name], coupled_bits, fullgraph=True)
+
+
+@HELD_TENSORS
+@pytest.mark.parametrize("coupled_bits", [False, True], ids=["categories", "bits"])
+@pytest.mark.parametrize("name", TAKING_A_GRADIENT)
+def test_compiles_an_estimator_around_its_own_gradient(
+    name: str, coupled_bits: bool, same_bits, compiles
+) -> None:
+    compare_compiled(ESTIMATORS[name], coupled_bits, fullgraph=False)
+
+
+def compare_compiled(
+    estimator: Callable[..., Tensor], coupled_bits: bool, *, fullgraph: bool
+) -> None:
+    def function(logits: Tensor) -> tuple[Tensor]:
+        return (estimate(estimator, coupled_bits, logits),)
+
+    logits = torch.randn(2, 3, dtype=torch.float64).requires_grad_()
+    found = []
+    for each in (torch.compile(function, fullgraph=fullgraph, backend="aot_eager"), function):
+        torch.manual_seed(0)
+        output = each(logits)
+        found.append((*output, *torch.autograd.grad(weighted(output), logits)))
+    torch.testing.assert_close(*found, **ROUNDING)

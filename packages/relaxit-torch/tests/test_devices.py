@@ -6,7 +6,9 @@ devices or asks for a value is then seen by every machine, before a GPU is slowe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,13 @@ import pytest
 import torch
 from torch import Tensor
 from torch._subclasses import FakeTensorMode
+from torch.distributions import Bernoulli, Independent
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import relaxit_torch
 from relaxit_reference import Spec
+from relaxit_torch import estimators
 
 SYNCHRONISING = {
     "aten::_local_scalar_dense": "asks for a value: item(), float(), bool(), an `if` on a tensor",
@@ -230,6 +234,63 @@ def test_the_backward_pass_of_functions_and_modules_stays_on_the_device() -> Non
             assert result.device.type == "meta", name
             if result.requires_grad:
                 result.sum().backward()
+
+
+ESTIMATORS = [name for name, value in vars(estimators).items() if inspect.isfunction(value)]
+
+WITH_TENSORS = {
+    "score_function": ["baseline"],
+    "gumbel_softmax": ["temperature"],
+    "gumbel_softmax_straight_through": ["temperature"],
+    "gumbel_rao": ["temperature"],
+    "decoupled_straight_through": ["forward_temperature", "backward_temperature"],
+    "reinmax": ["temperature"],
+    "rebar": ["temperature", "scale"],
+    "relax": ["temperature", "scale"],
+}
+"""The options of estimators that may be tensors."""
+
+
+def estimates(name: str, device: str) -> Iterator[tuple[str, Tensor]]:
+    """What an estimator returns for every kind of variable, with numbers and tensors as options."""
+    for one_hot, coupled in itertools.product([False, True], repeat=2):
+        if one_hot and name in ("arm", "disarm"):
+            continue
+        for options in ([], WITH_TENSORS.get(name, [])):
+            logits = torch.empty(2, 3, device=device, requires_grad=True)
+            number = torch.empty((), device=device, requires_grad=True)
+            # torch's own OneHotCategorical synchronises as it is made.
+            relaxed = relaxit_torch.GumbelSoftmax(1.0, logits=logits, validate_args=False)
+            law = relaxed.discrete if one_hot else Bernoulli(logits=logits, validate_args=False)
+            law = Independent(law, 1, validate_args=False) if coupled else law
+            dimensions = one_hot + coupled
+
+            def f(value: Tensor, dimensions: int = dimensions) -> Tensor:
+                total = value.flatten(-dimensions).sum(-1) if dimensions else value
+                return (total + 0.3) ** 3
+
+            value = getattr(estimators, name)(law, f, **dict.fromkeys(options, number))
+            yield f"{name} of {law}, {options}", value
+
+
+@pytest.mark.parametrize("name", [name for name in ESTIMATORS if name not in ("rebar", "relax")])
+def test_estimators_stay_on_a_gpu_and_never_wait_for_it(name: str, fake_cuda) -> None:
+    # rebar and relax take a gradient on the way; the next test has them.
+    with DeviceDiscipline("cuda") as discipline:
+        found = dict(estimates(name, "cuda"))
+    assert discipline.operations > 20, "the discipline saw nothing"
+    for what, result in found.items():
+        assert result.device.type == "cuda", f"{what} is on {result.device}"
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_the_backward_pass_of_estimators_stays_on_the_device(name: str) -> None:
+    with DeviceDiscipline("meta") as discipline:
+        for what, result in estimates(name, "meta"):
+            assert result.device.type == "meta", what
+            before = discipline.operations
+            result.sum().backward()
+            assert discipline.operations > before, "the discipline saw no backward pass"
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def gumbel_softmax(
         (True, 0.0)
 
     References:
-        Jang, Gu, Poole (2017), equation 2.
+        Jang, Gu, Poole (2017), Categorical Reparameterization with Gumbel-Softmax.
     """
     scores = _divided(_perturbed(logits), temperature)
     soft = torch.softmax(scores, dim)
@@ -101,7 +101,7 @@ def relaxed_top_k(logits: Tensor, k: int, temperature: Parameter = 1.0, *, dim: 
         (torch.Size([3, 5]), True)
 
     References:
-        Xie, Ermon (2019), algorithm 2 and section 3.
+        Xie, Ermon (2019), Reparameterizable Subset Sampling via Continuous Relaxations.
     """
     k, categories = check_count("k", k), logits.shape[dim]
     if k > categories:

@@ -54,8 +54,8 @@ class GumbelRao(CategoricalFamily):
         True
 
     References:
-        Paulus, Maddison, Krause (2021), section 3; the noise given the category: Maddison, Tarlow,
-        Minka (2014).
+        Paulus, Maddison, Krause (2021), Rao-Blackwellizing the Straight-Through Gumbel-Softmax
+        Gradient Estimator; the noise given the category: Maddison, Tarlow, Minka (2014).
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {

@@ -22,6 +22,9 @@ of $E\,f(z)$, $z \sim$ `distribution`, with respect to the logits.
   arrives at the batch element. So they minimise it also where the loss is `-estimator(...)`.
 - Random numbers come from torch's global generator. Under `torch.no_grad()` only the value is left.
 
+`torch.compile(fullgraph=True)` works on all but those that take a gradient on the way, where the
+graph breaks: `rebar`, `relax`, and what learns parameters.
+
 With validation (the default of torch's distributions), logits and temperatures are checked, which
 synchronises a GPU; kinds and shapes are checked always.
 

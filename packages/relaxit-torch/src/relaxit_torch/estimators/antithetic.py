@@ -33,7 +33,7 @@ def arm(distribution: Distribution, f: Function) -> Tensor:
         True
 
     References:
-        Yin, Zhou (2019), theorem 1.
+        Yin, Zhou (2019), ARM: Augment-REINFORCE-Merge Gradient for Stochastic Binary Networks.
     """
     variable, noise, _, values = _evaluate_pair(distribution, f, "arm")
     weight = torch.tanh(noise / 2) / 2
@@ -63,8 +63,8 @@ def disarm(distribution: Distribution, f: Function) -> Tensor:
         tensor([0.2500, 0.2500, 0.2500])
 
     References:
-        Dong, Mnih, Tucker (2020), section 3; found independently as U2G by Yin, Ho, Yan, Qian,
-        Zhou (2020).
+        Dong, Mnih, Tucker (2020), DisARM: An Antithetic Gradient Estimator for Binary Latent
+        Variables; found independently as U2G by Yin, Ho, Yan, Qian, Zhou (2020).
     """
     variable, _, pair, values = _evaluate_pair(distribution, f, "disarm")
     weight = (pair[0] - pair[1]) * torch.sigmoid(variable.logits.detach().abs()) / 2

@@ -47,8 +47,9 @@ def rebar(
         torch.Size([])
 
     References:
-        Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), section 3; categorical variables:
-        Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), appendix.
+        Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), REBAR: Low-Variance, Unbiased
+        Gradient Estimates for Discrete Latent Variable Models; categorical variables: Grathwohl,
+        Choi, Wu, Roeder, Duvenaud (2018).
     """
     return relax(distribution, f, temperature=temperature, scale=scale)
 
@@ -101,8 +102,9 @@ def relax(
         torch.Size([10, 4])
 
     References:
-        Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), algorithm 2; the coupling of the noise:
-        Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), section 3.
+        Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), Backpropagation through the Void: Optimizing
+        Control Variates for Black-Box Gradient Estimation; the coupling of the noise: Tucker, Mnih,
+        Maddison, Lawson, Sohl-Dickstein (2017).
     """
     variable = DiscreteVariable.of(distribution)
     scores = variable.logits.detach() + variable.noise()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -143,9 +144,9 @@ class DiscreteVariable:
         Raises:
             ValueError: outside the region, or a shape that does not broadcast to `shape`.
         """
-        if self.validate_args or not isinstance(option, Tensor):
-            check(name, option, region)
         if isinstance(option, Tensor):
+            if self.validate_args:
+                check(name, option, region)
             try:
                 option.expand(shape)
             except RuntimeError:
@@ -153,6 +154,9 @@ class DiscreteVariable:
                     f"{name} must broadcast to {whose} shape {tuple(shape)}, "
                     f"but got shape {tuple(option.shape)}"
                 ) from None
+        # Not as a tensor, which would be made on the CPU and asked for its value.
+        elif not (math.isfinite(option) and (option > 0 or region is constraints.real)):
+            check(name, option, region)
         return option
 
     def squash(self, scores: Tensor) -> Tensor:

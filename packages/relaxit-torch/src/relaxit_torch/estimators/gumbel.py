@@ -44,7 +44,8 @@ def gumbel_softmax(
         torch.Size([8])
 
     References:
-        Jang, Gu, Poole (2017), equation 2; Maddison, Mnih, Teh (2017), equation 10.
+        Jang, Gu, Poole (2017), Categorical Reparameterization with Gumbel-Softmax; Maddison,
+        Mnih, Teh (2017), The Concrete Distribution.
     """
     variable = DiscreteVariable.of(distribution)
     return variable.differentiate(f, _relaxation(variable, temperature, hard=False).rsample())
@@ -74,7 +75,8 @@ def gumbel_softmax_straight_through(
         True
 
     References:
-        Jang, Gu, Poole (2017), section 2.2.
+        Jang, Gu, Poole (2017), Categorical Reparameterization with Gumbel-Softmax: the
+        straight-through estimator.
     """
     variable = DiscreteVariable.of(distribution)
     return variable.differentiate(f, _relaxation(variable, temperature, hard=True).rsample())
@@ -110,7 +112,8 @@ def gumbel_rao(
         True
 
     References:
-        Paulus, Maddison, Krause (2021), section 3.
+        Paulus, Maddison, Krause (2021), Rao-Blackwellizing the Straight-Through Gumbel-Softmax
+        Gradient Estimator.
     """
     variable = DiscreteVariable.of(distribution)
     check_count("samples", samples)

@@ -51,7 +51,8 @@ def score_function(
         True
 
     References:
-        Williams (1992), theorem 1; leave-one-out: Kool, van Hoof, Welling (2019), Buy 4 REINFORCE
+        Williams (1992), Simple Statistical Gradient-Following Algorithms for Connectionist
+        Reinforcement Learning; leave-one-out: Kool, van Hoof, Welling (2019), Buy 4 REINFORCE
         Samples, Get a Baseline for Free!; learned: Mnih, Gregor (2014).
     """
     variable = DiscreteVariable.of(distribution)

@@ -34,7 +34,8 @@ def straight_through(distribution: Distribution, f: Function) -> Tensor:
         tensor([-0.5000, -0.2500,  0.0000,  0.7500])
 
     References:
-        Bengio, Léonard, Courville (2013), section 4.
+        Bengio, Léonard, Courville (2013), Estimating or Propagating Gradients Through Stochastic
+        Neurons for Conditional Computation.
     """
     variable = DiscreteVariable.of(distribution)
     return variable.differentiate(f, forward_hard(variable.sample(), variable.probs))
@@ -75,7 +76,9 @@ def decoupled_straight_through(
         tensor([0.1250, 0.1250, 0.1250])
 
     References:
-        Shah, Yan, Mozer, Liu (2024), arXiv 2410.13331, second version.
+        Shah, Yan, Mozer, Liu (2024), Improving Discrete Optimisation Via Decoupled Straight-Through
+        Estimator, the second version of arXiv 2410.13331; the first one has two temperatures of
+        Gumbel-Softmax, which is `GumbelSoftmax(..., backward_temperature=...)`.
     """
     variable = DiscreteVariable.of(distribution)
     scores = variable.tempered(forward_temperature, name="forward_temperature").detach()
@@ -111,7 +114,8 @@ def reinmax(distribution: Distribution, f: Function, *, temperature: Parameter =
         torch.Size([3])
 
     References:
-        Liu, Dong, Liu, Yu, Gao (2023), algorithm 2.
+        Liu, Dong, Liu, Yu, Gao (2023), Bridging Discrete and Backpropagation: Straight-Through and
+        Beyond.
     """
     variable = DiscreteVariable.of(distribution)
     hard = variable.sample()

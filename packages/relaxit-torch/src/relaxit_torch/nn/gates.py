@@ -142,7 +142,7 @@ class HardConcreteGates(_GatesByLogits):
         [1.0, 0.0, 1.0]
 
     References:
-        Louizos, Welling, Kingma (2018), sections 2.2 and 2.3.
+        Louizos, Welling, Kingma (2018), Learning Sparse Neural Networks through L0 Regularization.
     """
 
     def __init__(
@@ -210,7 +210,7 @@ class StochasticGates(Gates):
         torch.Size([2, 4])
 
     References:
-        Yamada, Lindenbaum, Negahban, Kluger (2020), sections 3 and 4.
+        Yamada, Lindenbaum, Negahban, Kluger (2020), Feature Selection using Stochastic Gates.
     """
 
     def __init__(

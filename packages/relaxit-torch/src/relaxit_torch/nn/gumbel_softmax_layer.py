@@ -40,7 +40,7 @@ class GumbelSoftmaxLayer(nn.Module):
         tensor([0., 1., 0.])
 
     References:
-        Jang, Gu, Poole (2017), section 2.
+        Jang, Gu, Poole (2017), Categorical Reparameterization with Gumbel-Softmax.
     """
 
     def __init__(

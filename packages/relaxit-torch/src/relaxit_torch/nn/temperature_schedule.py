@@ -46,8 +46,8 @@ class TemperatureSchedule:
         [1.0, 0.5, 0.25, 0.25]
 
     References:
-        Jang, Gu, Poole (2017), section 2.2 (exponential); Loshchilov, Hutter (2017), equation 5
-        (cosine).
+        Jang, Gu, Poole (2017), Categorical Reparameterization with Gumbel-Softmax (exponential);
+        Loshchilov, Hutter (2017), SGDR: Stochastic Gradient Descent with Warm Restarts (cosine).
     """
 
     def __init__(self, curve: Curve, *, start: float, end: float, steps: int) -> None:
