@@ -17,6 +17,15 @@ def test_a_latent_may_bring_options():
     )
 
 
+def test_an_estimator_is_the_last_option_and_brings_its_own():
+    words = "gumbel-softmax:variables=4:estimator=gumbel-rao:samples=20:temperature=0.3"
+    own, whole = entries(Config(latent=f"{words},gumbel-softmax:estimator=reinmax"))
+    assert own.config == Config(
+        latent="gumbel-softmax", variables=4, estimator="gumbel-rao:samples=20:temperature=0.3"
+    )
+    assert whole.config == Config(latent="gumbel-softmax", estimator="reinmax")
+
+
 @pytest.mark.parametrize(
     ("latent", "complaint"),
     [
@@ -25,6 +34,8 @@ def test_a_latent_may_bring_options():
         ("binary-concrete:variables=x", "--variables must be an integer"),
         ("binary-concrete:k=2", "--k must be an option of the latent"),
         ("binary-concrete,binary-concrete", "twice"),
+        ("gumbel-softmax:estimator=", "--latent gumbel-softmax:estimator must be one of arm"),
+        ("gumbel-softmax:estimator=reinmax:variables=4", "variables"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_before_anything_is_trained(config, latent, complaint):

@@ -192,7 +192,8 @@ def compare(
     """Train several latents; leave a table, a chart and all runs.
 
     --latent takes names separated by commas, each with options of its own if need be, such as
-    binary-concrete,gumbel-softmax:hard:variables=4.
+    binary-concrete,gumbel-softmax:hard:variables=4. An estimator is the last option, before its
+    own: gumbel-softmax:estimator=gumbel-rao:samples=10.
     """
     with one_line_errors(), status("Starting", quiet):
         from relaxit_vae import comparison

@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 from relaxit_vae import figures
 from relaxit_vae.config import Config
 from relaxit_vae.errors import InputError
+from relaxit_vae.estimation import find_estimator
 from relaxit_vae.files import write_text
 from relaxit_vae.latents import Latent
 from relaxit_vae.processes import is_first_process
@@ -45,17 +46,23 @@ class Entry:
 def entries(config: Config) -> list[Entry]:
     """One per latent in `config.latent`, which are separated by commas.
 
-    A latent may bring options of its own, such as `gumbel-softmax:hard:variables=4`; an estimator
-    among them can have none.
+    A latent may bring options of its own, such as `gumbel-softmax:hard:variables=4`. An estimator
+    is the last of them, and what follows it are its options:
+    `gumbel-softmax:variables=4:estimator=gumbel-rao:samples=10`.
 
     Raises:
-        InputError: an option or a latent that does not exist, or a latent that is named twice.
+        InputError: an option, an estimator or a latent that does not exist, or a latent that is
+            named twice.
     """
     types = get_type_hints(Config)
     found: dict[str, Entry] = {}
     for name in config.latent.split(","):
-        latent, *words = name.strip().split(":")
+        before, follows, estimator = name.strip().partition(":estimator=")
+        latent, *words = before.split(":")
         own: dict[str, Any] = {"latent": latent}
+        if follows:
+            find_estimator(estimator, flag=f"--latent {before}:estimator")
+            own["estimator"] = estimator
         for word in words:
             option, _, value = word.partition("=")
             option = option.replace("-", "_")
