@@ -1,0 +1,200 @@
+"""What estimators refuse, and how they say it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Bernoulli, Independent, OneHotCategorical
+
+import relaxit_torch as rt
+from relaxit_torch import estimators
+from relaxit_torch.estimators import (
+    arm,
+    decoupled_straight_through,
+    disarm,
+    exact,
+    gumbel_rao,
+    gumbel_softmax,
+    gumbel_softmax_straight_through,
+    rebar,
+    reinmax,
+    relax,
+    score_function,
+    straight_through,
+    unordered_set,
+)
+
+BITS = Bernoulli(logits=torch.zeros(3, requires_grad=True))
+CATEGORIES = OneHotCategorical(logits=torch.zeros(3, 4, requires_grad=True))
+
+
+def first(value: Tensor) -> Tensor:
+    return value[..., 0]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: exact(torch.distributions.Normal(0.0, 1.0), first),
+            TypeError,
+            "distribution must be a OneHotCategorical or Bernoulli, or Independent of one, "
+            "but got Normal",
+        ),
+        (
+            lambda: straight_through(rt.GumbelSoftmax(1.0, logits=torch.zeros(3)), first),
+            TypeError,
+            "distribution must be a OneHotCategorical or Bernoulli",
+        ),
+        (
+            lambda: straight_through(Bernoulli(logits=torch.zeros(3)), first),
+            ValueError,
+            "distribution must have logits that require a gradient, but got requires_grad=False",
+        ),
+        (
+            lambda: exact(
+                OneHotCategorical(logits=torch.tensor([0.0, -torch.inf]).requires_grad_()), first
+            ),
+            ValueError,
+            r"logits must be finite, but got -inf at index \(1,\)",
+        ),
+        (
+            lambda: exact(BITS, lambda bits: bits.sum()),
+            ValueError,
+            r"f must return a value for each batch element, of shape \(2, 3\) for samples of "
+            r"shape \(2, 3\), but got shape \(\)",
+        ),
+        (
+            lambda: exact(BITS, lambda bits: 1.0),
+            TypeError,
+            "f must return a tensor, but got 1.0",
+        ),
+        (
+            lambda: straight_through(CATEGORIES, lambda z: z.argmax(-1)),
+            ValueError,
+            "f must be differentiable in the sample for this estimator",
+        ),
+        (
+            lambda: rebar(CATEGORIES, lambda z: z.argmax(-1).float()),
+            ValueError,
+            "f must be differentiable in the sample for this estimator",
+        ),
+        (
+            lambda: arm(CATEGORIES, first),
+            TypeError,
+            "distribution must be Bernoulli, or Independent of it, for arm, "
+            "but got OneHotCategorical",
+        ),
+        (
+            lambda: disarm(CATEGORIES, first),
+            TypeError,
+            "distribution must be Bernoulli, or Independent of it, for disarm",
+        ),
+        (
+            lambda: exact(
+                Independent(Bernoulli(logits=torch.zeros(20, requires_grad=True)), 1), first
+            ),
+            ValueError,
+            r"the states of an event must be at most max_states = 65536 to be enumerated, "
+            r"but got 2\^20 = 1048576",
+        ),
+        (
+            lambda: exact(CATEGORIES, first, max_states=3),
+            ValueError,
+            r"at most max_states = 3 to be enumerated, but got 4\^1 = 4",
+        ),
+        (
+            lambda: unordered_set(CATEGORIES, first, k=5),
+            ValueError,
+            "k must be an integer from 2 to the number of states, 4, but got 5",
+        ),
+        (
+            lambda: unordered_set(CATEGORIES, first, k=1),
+            ValueError,
+            "k must be an integer from 2 to the number of states, 4, but got 1",
+        ),
+        (
+            lambda: score_function(CATEGORIES, first, samples=0),
+            ValueError,
+            "samples must be an integer of at least 1, but got 0",
+        ),
+        (
+            lambda: score_function(CATEGORIES, first, baseline="leave_one_out"),
+            ValueError,
+            "samples must be an integer of at least 2 for baseline='leave_one_out', but got 1",
+        ),
+        (
+            lambda: score_function(CATEGORIES, first, baseline="mean"),
+            ValueError,
+            "baseline must be None, 'leave_one_out' or a tensor, but got 'mean'",
+        ),
+        (
+            lambda: score_function(CATEGORIES, first, baseline=torch.zeros(2)),
+            ValueError,
+            r"baseline must broadcast to the batch shape \(3,\), but got shape \(2,\)",
+        ),
+        (
+            lambda: rebar(CATEGORIES, first, scale=torch.nan),
+            ValueError,
+            "scale must be finite, but got nan",
+        ),
+        (
+            lambda: rebar(CATEGORIES, first, scale=torch.ones(2)),
+            ValueError,
+            r"scale must broadcast to the batch shape \(3,\), but got shape \(2,\)",
+        ),
+        (
+            lambda: reinmax(CATEGORIES, first, temperature=torch.ones(2)),
+            ValueError,
+            r"temperature must broadcast to the variables' shape \(3,\), but got shape \(2,\)",
+        ),
+        (
+            lambda: gumbel_rao(CATEGORIES, first, samples=1.5),
+            ValueError,
+            "samples must be an integer of at least 1, but got 1.5",
+        ),
+        (
+            lambda: relax(CATEGORIES, first, scale=0),
+            ValueError,
+            "scale must not be 0 without a control_variate, but got 0",
+        ),
+        (
+            lambda: relax(CATEGORIES, first, control_variate=lambda scores: scores),
+            ValueError,
+            r"control_variate must return a value for each batch element, of shape \(3,\)",
+        ),
+        (
+            lambda: relax(CATEGORIES, first, control_variate=lambda scores: torch.ones(3)),
+            ValueError,
+            "control_variate must be differentiable in the sample for this estimator",
+        ),
+        *(
+            (
+                lambda estimator=estimator, name=name: estimator(CATEGORIES, first, **{name: -1.0}),
+                ValueError,
+                f"{name} must be positive and finite, but got -1.0",
+            )
+            for estimator, name in [
+                (gumbel_softmax, "temperature"),
+                (gumbel_softmax_straight_through, "temperature"),
+                (gumbel_rao, "temperature"),
+                (reinmax, "temperature"),
+                (rebar, "temperature"),
+                (decoupled_straight_through, "forward_temperature"),
+                (decoupled_straight_through, "backward_temperature"),
+            ]
+        ),
+    ],
+)
+def test_errors_say_what_must_hold_and_what_was_given(call, error, message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize("name", ["reinmax", "gumbel_softmax", "gumbel_rao", "rebar"])
+@pytest.mark.parametrize("temperature", [0.0, -1.0, torch.nan])
+def test_a_number_is_checked_without_validation_too(name: str, temperature: float) -> None:
+    law = OneHotCategorical(logits=torch.zeros(4, requires_grad=True), validate_args=False)
+    with pytest.raises(ValueError, match="temperature must be positive and finite, but got"):
+        getattr(estimators, name)(law, first, temperature=temperature)
