@@ -25,7 +25,7 @@ from relaxit_vae.data import Images, load_images
 SIZES = (784, 300, 100, 10)
 BUDGET = 0.1
 """The share of the weights that may be left."""
-PENALTIES = (0.03, 0.1, 0.3)
+PENALTIES = (0.03, 0.1, 0.3, 1.0)
 """Prices of an expected weight, divided by the number of training images."""
 EPOCHS = 20
 
@@ -100,16 +100,26 @@ def held_out(images: Images) -> tuple[Images, Images]:
     return rest, held
 
 
-def choose(images: Images, seeds: Sequence[int], *, epochs: int = EPOCHS) -> float:
+def choose(
+    images: Images,
+    seeds: Sequence[int],
+    *,
+    penalties: Sequence[float] = PENALTIES,
+    epochs: int = EPOCHS,
+) -> float:
     """The penalty, by means over seeds, on images that are held out."""
     rest, held = held_out(images)
     small_enough = {}
-    for penalty in PENALTIES:
+    for penalty in penalties:
         found = [measure(train(rest, seed, penalty=penalty, epochs=epochs), held) for seed in seeds]
         right, left = (mean(column) for column in zip(*found, strict=True))
         print(f"penalty {penalty}: held-out accuracy {right:.4f}, weights {left:.2%}", flush=True)
         if left < BUDGET:
             small_enough[penalty] = right
+    if not small_enough:
+        raise SystemExit(
+            f"penalties must be greater: none leaves less than {BUDGET:.0%} of weights"
+        )
     return max(small_enough, key=small_enough.__getitem__)
 
 
@@ -117,11 +127,12 @@ def main() -> None:
     """Choose, train and test."""
     parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data-dir", type=Path, help="folder of the full MNIST")
+    parser.add_argument("--penalties", type=float, nargs="+", default=PENALTIES)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
     images, seeds = load_images("train", given.data_dir), range(given.seeds)
-    penalty = choose(images, seeds, epochs=given.epochs)
+    penalty = choose(images, seeds, penalties=given.penalties, epochs=given.epochs)
     test = load_images("test", given.data_dir)
     for seed in seeds:
         network = train(images, seed, penalty=penalty, epochs=given.epochs)
