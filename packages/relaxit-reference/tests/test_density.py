@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -90,15 +92,51 @@ def test_the_variance_is_that_of_samples(spec: Spec) -> None:
     assert np.all(np.abs(squares.mean(0) - law.var()) <= 5.5 * deviation)
 
 
+def check(law: Law, of: Spec, factor: float = 1.0) -> None:
+    """That of the reference, with a gradient that is too long by this factor."""
+
+    def make(parameters):
+        return of.reference_class(**parameters, **of.arguments)
+
+    def pullback(parameters, noise, cotangent, name):
+        return factor * surrogate_pullback(of, parameters, noise, cotangent, name)
+
+    check_law(law, of, make, pullback)
+
+
 @pytest.mark.equivalence
 @pytest.mark.parametrize(("of", "law"), LAWS)
 def test_the_law_holds(of: Spec, law: Law) -> None:
-    def pullback(parameters, noise, cotangent, name):
-        return surrogate_pullback(of, parameters, noise, cotangent, name)
+    check(law, of)
 
-    check_law(
-        law, of, lambda parameters: of.reference_class(**parameters, **of.arguments), pullback
-    )
+
+def bias_of(name: str) -> tuple[Law, Spec]:
+    pairs = (parameter.values for parameter in LAWS)
+    return next((law, of) for of, law in pairs if (str(of), law.kind) == (name, "gradient_bias"))
+
+
+OTHERS = {
+    "GaussianRelaxedBernoulli": ["remains", "remains_unless_linear", "halves_the_linear"],
+    "StochasticTimesSmooth": ["vanishes", "remains", "remains_unless_linear"],
+    "StraightThroughBernoulli": ["vanishes", "remains", "halves_the_linear"],
+    "BinaryConcrete": ["remains", "remains_unless_linear", "halves_the_linear"],
+    "BinaryConcrete(hard=True)": ["vanishes", "remains_unless_linear", "halves_the_linear"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [(name, word) for name, words in OTHERS.items() for word in words]
+)
+def test_the_bias_of_another_gradient_is_refused(name: str, expected: str) -> None:
+    law, of = bias_of(name)
+    with pytest.raises(AssertionError, match="the relative errors are"):
+        check(replace(law, expected=expected), of)
+
+
+@pytest.mark.parametrize("name", ["LogisticNormalSoftmax", "StraightThroughBernoulli"])
+def test_a_gradient_that_is_five_percent_too_short_is_refused(name: str) -> None:
+    with pytest.raises(AssertionError, match="is absent"):
+        check(*bias_of(name), factor=0.95)
 
 
 def test_every_kind_of_law_is_held_by_some_specification() -> None:

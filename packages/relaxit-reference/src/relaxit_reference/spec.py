@@ -153,7 +153,15 @@ LAWS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "symmetry": {"map": ("complement", "reflection", "negation", "permutation")},
     "invariance": {"map": ("shift",)},
     "gradient_bias": {
-        "expected": ("vanishes", "remains", "vanishes_in_the_first_row", "remains_in_every_row")
+        "expected": (
+            "vanishes",
+            "remains",
+            "vanishes_in_the_first_row",
+            "remains_in_every_row",
+            "remains_unless_linear",
+            "halves_the_linear",
+            "unbiased",
+        )
     },
 }
 """The keys that each kind of law needs, with the values that its check knows."""
