@@ -16,8 +16,8 @@ from typing import Any
 from benchmarks_page import benchmarks_page
 from markdown_parts import listing, table
 from matplotlib.figure import Figure
-from pictures import Picture
-from themes import Theme
+from pictures.picture import Picture
+from pictures.themes import Theme
 
 RESULTS = Path(__file__).parent / "results"
 OWN = {"benchmarks": benchmarks_page}
@@ -105,8 +105,7 @@ def section(key: str, value: Any, name: str, pictures: Path) -> Iterator[str]:
                 f"{heading(curve)}: one line for each row.",
                 partial(draw_curves, rows, curve),
             )
-            picture.save(pictures)
-            yield picture.markdown(pictures.name)
+            yield picture.written(pictures)
     else:
         yield f"{heading(key)}: {shown(value)}."
 

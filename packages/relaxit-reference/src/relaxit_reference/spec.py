@@ -116,6 +116,7 @@ class Variant:
 
     arguments: Mapping[str, bool] = field(default_factory=dict)
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    use: str | None = None
     closed_forms: tuple[str, ...] | None = None
     kl_needs_equal: tuple[str, ...] | None = None
     noise: Mapping[str, Any] = field(default_factory=dict)
@@ -176,6 +177,7 @@ class Spec:
     name: str
     title: str
     summary: str
+    use: str
     kind: Literal["relaxation", "discrete", "map"]
     event_dim: int
     classes: Classes
@@ -249,7 +251,7 @@ class Spec:
                         raise SpecError(f"{where}{key}: unknown key")
                 parsed = {k: _parse(hints[k], v, f"{where}{k}: ") for k, v in table.items()}
                 changes[name] = dataclasses.replace(section, **parsed)
-        for name in ("closed_forms", "kl_needs_equal", "laws"):
+        for name in ("use", "closed_forms", "kl_needs_equal", "laws"):
             if getattr(variant, name) is not None:
                 changes[name] = getattr(variant, name)
         return dataclasses.replace(

@@ -12,9 +12,10 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 from matplotlib.tri import Triangulation
-from themes import Theme
 
 from relaxit_reference.domains import Array
+
+from .themes import Theme
 
 CELLS = 32
 """Cells per side: of 100,000 samples about 100 are in each, an error of ten percent."""

@@ -1,0 +1,124 @@
+"""The table of all distributions, and of what tells them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from markdown_parts import table, words
+
+from relaxit_reference import Spec
+from relaxit_reference.domains import Domain, Independent, Interval
+
+DENSITY = {"continuous": "exact", "mass": "probabilities", "mixed": "exact, with atoms"}
+GRADIENT = {"pathwise": "pathwise", "straight_through": "straight-through", "none": "none"}
+BIAS = {
+    "vanishes": "bias vanishes as ${symbol} \\to {limit}$",
+    "remains": "bias remains as ${symbol} \\to {limit}$",
+    "vanishes_in_the_first_row": "bias vanishes as ${symbol} \\to {limit}$ in the first row",
+    "remains_in_every_row": "bias remains as ${symbol} \\to {limit}$",
+    "remains_unless_linear": "biased, other than for linear functions",
+    "halves_the_linear": "biased, half of the true one for linear functions",
+    "unbiased": "unbiased, of its own law",
+}
+LIMITS = {"zero": "0", "infinity": "\\infty"}
+POINTS = {
+    "Arrangement": "one-hot rows",
+    "LogSimplex": "logarithms",
+    "OneHot": "one-hot",
+    "Real": "real",
+    "Simplex": "simplex",
+}
+VARIABLES = ("bit", "bits", "one of $K$", "$k$ of $K$", "count", "none")
+"""What is relaxed, in the order of the table."""
+
+
+def overview(specs: Iterable[Spec]) -> str:
+    """A line for each distribution and each of its variants, by what they relax."""
+    variants = [each for spec in specs if spec.kind != "map" for each in spec.with_variants()]
+    head = (
+        "Distribution",
+        "Variable",
+        "Values",
+        "Density",
+        "KL",
+        "Gradient",
+        "Cost",
+        "When to use",
+    )
+    return table(head, map(row, sorted(variants, key=lambda each: VARIABLES.index(variable(each)))))
+
+
+def row(spec: Spec) -> tuple[str, ...]:
+    """What tells it from others."""
+    switches = [f"`{s}`" for s in spec.switches if s.partition("=")[0] not in spec.counts]
+    of_mean = spec.kind == "relaxation" and variable(spec) == "bit" and spec.harden is None
+    divergence = "no"
+    if "kl" in spec.closed_forms:
+        divergence = f"equal {words(list(spec.kl_needs_equal))}" if spec.kl_needs_equal else "yes"
+    return (
+        "<br>".join([f"[{spec.title}](../maths/{spec.name}.md)", *switches]),
+        variable(spec) + (", in mean" if of_mean else ""),
+        points(spec.relax.support),
+        DENSITY[spec.density.kind],
+        divergence,
+        gradient(spec),
+        cost(spec),
+        spec.use,
+    )
+
+
+def variable(spec: Spec) -> str:
+    """The discrete variable that it is, or relaxes."""
+    if spec.event_dim == 2:
+        return "$k$ of $K$"
+    if isinstance(spec.relax.support, Independent):
+        return "bits"
+    if spec.event_dim == 0:
+        return "bit"
+    if spec.harden is None:
+        return "none"
+    # Of a count no parameter has an entry for each category.
+    return "one of $K$" if any(p.shape for p in spec.parameters.values()) else "count"
+
+
+def points(support: Domain) -> str:
+    """Where values lie, in a word or two."""
+    if isinstance(support, Independent):
+        return f"{points(support.of)} in every {'row' if support.of.event_dim else 'entry'}"
+    if isinstance(support, Interval):
+        left, right = ("(["[closed] + ")]"[closed] for closed in support.closed)
+        return f"{left[0]}{support.low:g}, {support.high:g}{right[1]}"
+    return POINTS.get(type(support).__name__, support.describe())
+
+
+def gradient(spec: Spec) -> str:
+    """What the backward pass is, and how its mean differs from the gradient that is meant.
+
+    Raises:
+        ValueError: the specification of samples with a gradient does not say it.
+    """
+    if spec.relax.gradient == "none":
+        return "none"
+    law = next((law for law in spec.laws if law.kind == "gradient_bias"), None)
+    if law is None:
+        raise ValueError(f"{spec.name}.toml: laws: {spec} has a gradient and no 'gradient_bias'")
+    bias = BIAS[law.expected or ""]
+    if "{symbol}" in bias:
+        symbol = spec.parameters[law.parameter or "temperature"].symbol
+        bias = bias.format(symbol=symbol, limit=LIMITS[law.to or "zero"])
+    return f"{GRADIENT[spec.relax.gradient]}: {bias}"
+
+
+def cost(spec: Spec) -> str:
+    """The order of the work of an event, from the shapes of its parameters and its noise."""
+    given = [spec.parameters[name].shape for name in spec.parameterisations()[0]]
+    if matrix := next((shape for shape in given if len(shape) == 2), None):
+        return f"${matrix[0]}^2$, and ${matrix[0]}^3$ once"
+    size = max((spec.noise.shape, *given, shape_of_value(spec)), key=len)
+    return f"${' '.join(f'({n})' if '+' in n else n for n in size) or '1'}$"
+
+
+def shape_of_value(spec: Spec) -> tuple[str, ...]:
+    """Rows come from counts."""
+    sizes = next((p.shape for p in spec.parameters.values() if len(p.shape) == 1), ())
+    return (*(spec.parameters[n].symbol for n in spec.counts), *sizes) if spec.counts else sizes

@@ -1,0 +1,27 @@
+"""Draws the picture of a README, which has no build, on white.
+
+python docs/readme_picture.py gumbel_softmax docs/images/gumbel_softmax.png
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pictures.densities import law_picture
+from pictures.themes import THEMES
+
+from relaxit_reference import load_spec
+
+
+def main(name: str, target: Path) -> None:
+    """Writes the law of one distribution, on white."""
+    light, *_ = THEMES
+    with light.apply():
+        law_picture(load_spec(name)).draw(light).savefig(
+            target, dpi=110, transparent=False, facecolor="white", metadata={"Software": None}
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
