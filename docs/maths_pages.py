@@ -30,6 +30,7 @@ GRADIENT = {
     ),
     "none": "The value is discrete, and has no gradient.",
 }
+DISCRETE = "A discrete law, to draw from and to score: it relaxes nothing, and others relax it."
 DENSITY = {
     "continuous": "A log density with respect to {base}.",
     "mass": "A log probability: a density with respect to {base}.",
@@ -92,6 +93,7 @@ def page(spec: Spec, pictures: Path) -> str:
     parts = [
         f"# {spec.title}",
         spec.summary,
+        DISCRETE if spec.kind == "discrete" else "",
         classes(spec),
         law_picture(spec).written(pictures),
         "## Parameters",
