@@ -71,9 +71,13 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def experiments(session: nox.Session) -> None:
-    """Measure the figures of the results pages again, all or -- NAME ... (--data-dir=DIR)."""
+    """Measure the figures of the results pages again, all or -- NAME ... (--data-dir=DIR).
+
+    They go to `runs/experiments/`, and what differs is printed. -- --dry-run prints the commands.
+    """
     install(session, "tests", "bench", "docs")
-    run(session, "python", "docs/experiments.py", *session.posargs, env=ONE_THREAD)
+    nox_itself = {"NOX": f"{sys.executable} -m nox"}
+    run(session, "python", "docs/experiments.py", *session.posargs, env=nox_itself)
 
 
 @nox.session
@@ -83,8 +87,8 @@ def bench(session: nox.Session) -> None:
     table = ["--benchmark-columns=median,iqr,ops,rounds", "--benchmark-sort=name"]
     names = ["--benchmark-group-by=group", "--benchmark-name=short"]
     paths = found("packages/*/benchmarks/bench_*.py")
-    whole = not any(argument.startswith("-k") for argument in session.posargs)
-    results = ["--results=docs/results/benchmarks.json"] if whole else []
+    partial = any(argument.startswith(("-k", "--results")) for argument in session.posargs)
+    results = [] if partial else ["--results=docs/results/benchmarks.json"]
     run(session, "pytest", *table, *names, *results, *paths, *session.posargs, env=KEPT_MEMORY)
 
 

@@ -1,23 +1,22 @@
-"""The page of the benchmarks, from `docs/results/benchmarks.json`."""
+"""What the page of the benchmarks shows, from `docs/results/benchmarks.json`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
+from markdown_parts import table
+
 Row = dict[str, Any]
 
 
-def benchmarks_page(results: dict[str, Any]) -> str:
-    """Markdown: medians and ratios, kernels and bytes, and what is asked of all samplers."""
+def benchmarks(results: dict[str, Any]) -> list[str]:
+    """Medians and ratios, kernels and bytes, and what is asked of all samplers."""
     about = results["about"]
-    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-    parts = [
-        "# Benchmarks",
-        f"Measured by `{about['command']}` at commit `{about['commit'][:10]}` on {about['cpu']}, "
-        f"with {about['threads']} thread(s) of torch, in {about['dtype']}; {versions}. "
-        "`validate_args=False` everywhere. A peer that draws one noise value for a whole batch was "
-        "given as many as the batch has entries.",
+    return [
+        f"In {about['dtype']} on the device {about['device']}, with `validate_args=False` "
+        "everywhere. A peer that draws one noise value for a whole batch was given as many as the "
+        "batch has entries.",
         "## Time",
         "Construction and one sample, in milliseconds: medians of one process. In brackets, how "
         "many times as long as ours the peer takes.",
@@ -61,7 +60,6 @@ def benchmarks_page(results: dict[str, Any]) -> str:
             ),
         ),
     ]
-    return "\n\n".join(parts) + "\n"
 
 
 def times(rows: list[Row]) -> Iterable[str]:
@@ -115,12 +113,6 @@ def growth(rows: list[Row]) -> Iterable[str]:
                 for method in dict.fromkeys(row["method"] for row in chosen)
             ),
         )
-
-
-def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A Markdown table."""
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def digits(value: float) -> str:

@@ -3,8 +3,8 @@
     python docs/browser.py site [--pictures FOLDER]
 
 Fails on errors in the console, requests to other hosts, formulas that are not drawn, broken
-pictures, pages wider than a phone, pages that the navigation of the front page does not name, and
-a search that finds nothing.
+pictures, pages wider than a phone, tables wider than a wide page, pages that the navigation of the
+front page does not name, and a search that finds nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urldefrag
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 from playwright.sync_api import TimeoutError as NothingFound
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -41,6 +41,15 @@ FORMULAS = """() => [...document.querySelectorAll(".formula, .arithmatex")]
   .filter(formula => !formula.querySelector("math") || formula.querySelector("merror"))
   .map(formula => formula.textContent)"""
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+CUT = """() => [...document.querySelectorAll(".md-typeset__scrollwrap")]
+  .filter(around => around.scrollWidth > around.clientWidth)
+  .map(around => around.querySelector("th").textContent)"""
+"""Tables that end beyond their page, by their first head."""
+
+FRAMED = """() => ![...document.querySelectorAll("article table:not([class])")]
+  .some(table => !table.closest(".md-typeset__scrollwrap"))"""
+"""Whether the theme has put every table where it scrolls by itself."""
+
 NAVIGATION = """() => [...document.querySelectorAll(".md-nav--primary a[href]")].map(a => a.href)"""
 
 
@@ -93,7 +102,7 @@ def problems(
     page, heard = context.new_page(), list[str]()
     page.on("console", lambda m: heard.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: heard.append(str(error)))
-    page.on("requestfailed", lambda request: heard.append(f"not loaded: {request.url}"))
+    page.on("requestfailed", lambda request: heard.extend(missing(request)))
 
     def only_from_here(route, request) -> None:  # type: ignore[no-untyped-def]
         if request.url.startswith((root, "data:", "blob:", "about:")):
@@ -107,12 +116,20 @@ def problems(
         address = f"{root}/{path.relative_to(options.site).as_posix()}"
         heard.clear()
         page.goto(address, wait_until="load")
+        page.add_style_tag(content="* { transition: none !important }")  # widths are final ones
+        page.wait_for_function(FRAMED)
         for problem in [*inspect(page), *dict.fromkeys(heard)]:
             yield f"{address}: {problem}"
         if options.pictures and root.startswith("file:"):
             photograph(browser, address, options.pictures / path.relative_to(options.site))
     yield from front_page(page, root, pages, options.site)
     context.close()
+
+
+def missing(request: Request) -> Iterator[str]:
+    """A file that could not be loaded, unless the browser had gone on to the next page."""
+    if request.failure != "net::ERR_ABORTED":
+        yield f"not loaded: {request.url}"
 
 
 def inspect(page: Page) -> Iterator[str]:
@@ -125,6 +142,9 @@ def inspect(page: Page) -> Iterator[str]:
         page.set_viewport_size({"width": width, "height": height})
         if (beyond := page.evaluate(OVERFLOW)) > 0:
             yield f"{beyond} pixels too wide for a width of {width}"
+    yield from (
+        f"the table of {head!r} is cut at a width of {WIDE[0]}" for head in page.evaluate(CUT)
+    )
 
 
 def front_page(page: Page, root: str, pages: list[Path], site: Path) -> Iterator[str]:

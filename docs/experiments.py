@@ -1,8 +1,8 @@
-"""Measures the results of the site again, by the commands that they record.
+"""Measures the results of the site again, by the commands that it shows.
 
-    python docs/experiments.py [NAME ...] [--data-dir DIR]
+    python docs/experiments.py [NAME ...] [--data-dir DIR] [--dry-run]
 
-New figures go to `runs/experiments/`, where a printed comparison tells how far they are from the
+New figures go to `runs/experiments/`, and a printed comparison tells how far they are from the
 committed ones. To replace those, copy the file to `docs/results/`.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -17,6 +18,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from experiment_list import EXPERIMENTS, experiment_of
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -28,58 +31,48 @@ TIMES = ("second", "time", "about")
 def main() -> None:
     """Runs all, or those that are named."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    known = sorted(path.stem for path in RESULTS.glob("*.json"))
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(known)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(EXPERIMENTS)}")
     parser.add_argument(
         "--data-dir", type=Path, default=Path("runs", "data"), help="MNIST, downloaded if absent"
     )
+    parser.add_argument("--dry-run", action="store_true", help="only print the commands")
     options = parser.parse_args()
-    if unknown := {*options.names} - {*known}:
-        parser.error(f"there is no docs/results/{min(unknown)}.json")
-    for name in options.names or known:
-        reproduce(name, options.data_dir)
+    if unknown := {*options.names} - {*EXPERIMENTS}:
+        parser.error(f"there is no experiment {min(unknown)!r}; there are {', '.join(EXPERIMENTS)}")
+    for name in options.names or EXPERIMENTS:
+        reproduce(name, options.data_dir, dry_run=options.dry_run)
 
 
-def reproduce(name: str, data_dir: Path) -> None:
-    """Runs one command and compares its figures with the committed ones."""
-    before = json.loads((RESULTS / f"{name}.json").read_text())
-    target = ROOT / FOLDER / f"{name}.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    command = list(adapted(shlex.split(before["about"]["command"]), name, data_dir))
-    print("$", shlex.join(command), flush=True)
-    subprocess.run(command, cwd=ROOT, check=True)
-    # A command that fills a folder leaves its figures there, beside what else it made.
-    for found in sorted((ROOT / FOLDER / name).glob("*.json")):
-        shutil.copy(found, target)
-    # A command that names no place for its figures writes the committed ones anew.
-    after = json.loads((target if target.exists() else RESULTS / f"{name}.json").read_text())
+def reproduce(name: str, data_dir: Path, *, dry_run: bool) -> None:
+    """Runs one command and compares its figures with the committed ones, if there are any."""
+    committed = RESULTS / f"{name}.json"
+    before = json.loads(committed.read_text()) if committed.exists() else None
+    experiment = experiment_of(name, before) if before else EXPERIMENTS[name]
+    figures, folder = ROOT / FOLDER / f"{name}.json", ROOT / FOLDER / name
+    words = experiment.words(
+        os.path.relpath(data_dir, ROOT), str(figures.relative_to(ROOT)), str(FOLDER / name)
+    )
+    threads = str((before or {}).get("about", {}).get("threads", 1))
+    print(f"$ OMP_NUM_THREADS={threads} {shlex.join(words)}", flush=True)
+    if dry_run:
+        return
+    figures.parent.mkdir(parents=True, exist_ok=True)
+    figures.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    subprocess.run([*program(words[0]), *words[1:]], cwd=ROOT, env=environment, check=True)
+    after = json.loads(figures.read_text())
+    if before is None:
+        print(f"{name}: docs/results has no figures to compare with", flush=True)
+        return
     print("\n".join(differences(before, after)) or f"{name}: the same figures", flush=True)
 
 
-def adapted(words: list[str], name: str, data_dir: Path) -> Iterator[str]:
-    """The command with the program, the data and the places of its output on this machine."""
-    program, *arguments = words
-    scripts = [*ROOT.glob(f"packages/*/scripts/{program}"), *ROOT.glob(f"docs/{program}")]
-    beside = Path(sys.executable).with_name(program)
-    if scripts:
-        yield from (sys.executable, str(scripts[0]))
-    else:
-        yield str(beside) if beside.exists() else program
-    before = ""
-    for word in arguments:
-        option, equals, value = word.rpartition("=")
-        if value.endswith((".json", ".png")):
-            yield option + equals + str(FOLDER / name) + Path(value).suffix
-        elif before == "--data-dir" or option == "--data-dir" or value.endswith("shared/data"):
-            yield option + equals + str(data_dir)
-        elif before == "--output" or option == "--output":
-            yield option + equals + str(FOLDER / name)
-        else:
-            yield word
-        before = word
-    if program == "relaxit-vae" and "--output" in words and "--overwrite" not in words:
-        yield "--overwrite"
+def program(name: str) -> list[str]:
+    """That of this environment; nox is the one that runs this."""
+    if name == "nox":
+        return shlex.split(os.environ.get("NOX", "nox"))
+    return [sys.executable if name == "python" else str(Path(sys.executable).with_name(name))]
 
 
 def differences(before: Any, after: Any, place: str = "") -> Iterator[str]:
@@ -87,7 +80,7 @@ def differences(before: Any, after: Any, place: str = "") -> Iterator[str]:
     if any(word in place.lower() for word in TIMES):
         return
     if isinstance(before, Mapping) and isinstance(after, Mapping):
-        for key in before.keys() | after.keys():
+        for key in dict.fromkeys([*before, *after]):
             yield from differences(before.get(key), after.get(key), f"{place}.{key}".lstrip("."))
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for number, pair in enumerate(zip(before, after, strict=True)):

@@ -1,0 +1,142 @@
+"""The experiments whose figures the site shows: what each is, and the command that measures it.
+
+A file of `docs/results/` without an entry here, or one that was measured by another command than
+its entry has, is an error when the site is built.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+PLACES = {"--data-dir", "--json", "--output"}
+"""Options that say where something is, and change no figure."""
+
+MACHINE = ("--device", "--results", "--threads")
+"""The same of benchmarks, whose results say by themselves on what they were measured."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One file of results."""
+
+    title: str
+    what: str
+    command: str
+    """DATA stands for the folder of MNIST, FIGURES for the file of results, FOLDER for all else."""
+
+    def words(self, data: str, figures: str, folder: str) -> list[str]:
+        """The command with its places."""
+        places = {"DATA": data, "FIGURES": figures, "FOLDER": folder}
+        words = shlex.split(self.command)
+        for name, place in places.items():
+            words = [word.replace(name, place) for word in words]
+        return words
+
+
+ONE_OF_EIGHT = ":variables=4:categories=8"
+
+EXPERIMENTS = {
+    "benchmarks": Experiment(
+        "Speed of the samplers",
+        "Time, kernels and memory of every sampler, next to those of torch, Pyro and others.",
+        "nox -s bench -- --results=FIGURES",
+    ),
+    "estimators": Experiment(
+        "Bias and variance of estimators",
+        "Gradient estimators on two problems whose gradient is known, each multiplied by the "
+        "number that gives its mean the length of the exact gradient.",
+        "python packages/relaxit-torch/scripts/plot_bias_variance.py FIGURES FOLDER.png",
+    ),
+    "vae-enumeration": Experiment(
+        "The bound against enumeration",
+        "Importance-weighted bounds of autoencoders with 8 bits, next to the sum over all 256 "
+        "codes, in nats per image.",
+        "python packages/relaxit-vae/scripts/enumerate_codes.py DATA FIGURES",
+    ),
+    "vae-epoch": Experiment(
+        "Seconds of an epoch",
+        "An epoch of `relaxit-vae train`, next to one that prepares image by image.",
+        "python packages/relaxit-vae/scripts/measure_epoch.py DATA FIGURES",
+    ),
+    "vae-gradients": Experiment(
+        "Estimators inside an autoencoder",
+        "Estimates of the gradient of the reconstruction term in a trained model, next to the sum "
+        "over all codes.",
+        "python packages/relaxit-vae/scripts/measure_gradients.py DATA FIGURES",
+    ),
+    "vae-methods": Experiment(
+        "All latents on the shipped digits",
+        "Autoencoders with every latent, on the 6,000 digits that come with `relaxit-vae`; in nats "
+        "per image.",
+        "relaxit-vae compare --latent binary-concrete,binary-concrete:hard,"
+        "gaussian-relaxed-bernoulli,hard-concrete,straight-through-bernoulli,"
+        "stochastic-times-smooth,correlated-relaxed-bernoulli,gumbel-softmax,gumbel-softmax:hard,"
+        "invertible-gaussian,logistic-normal-softmax,gumbel-softmax-top-k,"
+        "gumbel-softmax-top-k:hard --output FOLDER --json FIGURES",
+    ),
+    "vae-protocol-a": Experiment(
+        "Grey levels, hard Gumbel-Softmax",
+        "Four variables of eight categories on the full MNIST, pixels as they are; in nats per "
+        "image.",
+        "relaxit-vae compare --latent gumbel-softmax --variables 4 --categories 8 --seeds 3 "
+        "--data-dir DATA --hard --temperature 0.5 --learning-rate 3e-4 --epochs 20 "
+        "--output FOLDER --json FIGURES",
+    ),
+    "vae-protocol-b": Experiment(
+        "Black and white, all latents",
+        "Autoencoders with every latent on the full MNIST, pixels above 1/2; in nats per image.",
+        "relaxit-vae compare --latent straight-through-bernoulli,binary-concrete,"
+        "binary-concrete:hard,binary-concrete:kl=discrete,gaussian-relaxed-bernoulli,"
+        "hard-concrete,stochastic-times-smooth,correlated-relaxed-bernoulli,"
+        f"gumbel-softmax{ONE_OF_EIGHT},gumbel-softmax:hard{ONE_OF_EIGHT},"
+        f"gumbel-softmax:kl=discrete{ONE_OF_EIGHT},invertible-gaussian{ONE_OF_EIGHT},"
+        f"logistic-normal-softmax{ONE_OF_EIGHT},gumbel-softmax-top-k{ONE_OF_EIGHT},"
+        f"gumbel-softmax-top-k:hard{ONE_OF_EIGHT} --epochs 20 --hidden 400 --batch-size 128 "
+        "--binarize threshold --data-dir DATA --importance-samples 100 --output FOLDER "
+        "--json FIGURES",
+    ),
+    "vae-reinmax": Experiment(
+        "Grey levels, ReinMax",
+        "The same model as that of hard Gumbel-Softmax, trained by the estimator ReinMax; in nats "
+        "per image.",
+        "relaxit-vae compare --latent gumbel-softmax --variables 4 --categories 8 --seeds 3 "
+        "--data-dir DATA --estimator reinmax --temperature 1.3 --learning-rate 5e-4 --epochs 10 "
+        "--output FOLDER --json FIGURES",
+    ),
+}
+
+
+def experiment_of(name: str, results: Mapping[str, Any]) -> Experiment:
+    """The entry of a file of results.
+
+    Raises:
+        ValueError: there is none, or it has another command.
+    """
+    if name not in EXPERIMENTS:
+        raise ValueError(f"docs/results/{name}.json has no command in docs/experiment_list.py")
+    experiment, recorded = EXPERIMENTS[name], results.get("about", {}).get("command", "")
+    declared = list(settings(shlex.split(experiment.command)))
+    measured = list(settings(shlex.split(recorded)))
+    if measured != declared:
+        raise ValueError(
+            f"docs/results/{name}.json was measured by {shlex.join(measured)!r}, but "
+            f"docs/experiment_list.py has {shlex.join(declared)!r}"
+        )
+    return experiment
+
+
+def settings(words: list[str]) -> Iterator[str]:
+    """The program and the options that figures depend on; neither places nor silence."""
+    before = ""
+    for word in words[1:] if words[:1] == ["python"] else words:
+        option = word.partition("=")[0]
+        place = before in PLACES or word in ("DATA", "FIGURES", "FOLDER.png")
+        place = place or "/" in word or word.endswith((".json", ".png"))
+        if word.endswith(".py"):
+            yield word.rpartition("/")[2]
+        elif not place and option not in {*PLACES, *MACHINE, "--quiet", "--overwrite", "--"}:
+            yield word
+        before = word
