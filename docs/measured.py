@@ -209,7 +209,8 @@ def of_rows(rows: Rows) -> Iterator[str]:
     ]
     lines = [
         {
-            **{word: shown(group[0].get(word)) for word in words},
+            # A long name may break at its colons.
+            **{word: shown(group[0].get(word)).replace(":", ":<wbr>") for word in words},
             **{number: average([row.get(number) for row in group]) for number in numbers},
         }
         for group in rows.values()
