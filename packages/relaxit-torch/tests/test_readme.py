@@ -25,5 +25,20 @@ def test_python_blocks_of(page: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         exec(compile("\n" * lines_before + block[1], str(page), "exec"), names)
 
 
+def test_every_page_installs_from_the_repository() -> None:
+    written = [*PAGES, *ROOT.glob("docs/guides/*.md"), *ROOT.glob("packages/*/README.md")]
+    commands = [
+        (page.name, what)
+        for page in written
+        for what in re.findall(r"pip install ([^\n`#&]*)", page.read_text(encoding="utf-8"))
+        if what.split() != ["nox"]
+    ]
+    assert len(commands) >= 7
+    for page, what in commands:
+        for word in what.split():
+            assert word.startswith("./packages/"), page
+            assert (ROOT / word / "pyproject.toml").is_file(), page
+
+
 def test_the_example_of_the_readme_is_among_them() -> None:
     assert BLOCK.search((ROOT / "README.md").read_text(encoding="utf-8"))
