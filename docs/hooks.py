@@ -20,6 +20,7 @@ ET.register_namespace("", NAMESPACE)
 FORMULA = re.compile(
     r'<(?P<tag>span|div) class="arithmatex">\\[(\[](?P<latex>.*?)\\[)\]]</(?P=tag)>', re.DOTALL
 )
+CELL = re.compile(r"<td[^>]*>[^<]*</td>")
 BLOCK = re.compile(r"^```python$.*?^```$", re.DOTALL | re.MULTILINE)
 OVERVIEW = "<!-- every distribution -->"
 LOG = logging.getLogger("mkdocs.hooks")
@@ -76,11 +77,12 @@ def printed(text: str) -> str:
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    """Replaces every formula of a page by MathML.
+    """Replaces every formula by MathML, and lets long names in tables break at their colons.
 
     Raises:
         ValueError: a command that the converter does not know.
     """
+    content = CELL.sub(lambda match: re.sub(r"(?<=\w:)(?=\w)", "<wbr>", match[0]), content)
     return FORMULA.sub(lambda match: mathml(html.unescape(match["latex"]), match["tag"]), content)
 
 

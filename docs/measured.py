@@ -209,8 +209,7 @@ def of_rows(rows: Rows) -> Iterator[str]:
     ]
     lines = [
         {
-            # A long name may break at its colons.
-            **{word: shown(group[0].get(word)).replace(":", ":<wbr>") for word in words},
+            **{word: shown(group[0].get(word)) for word in words},
             **{number: average([row.get(number) for row in group]) for number in numbers},
         }
         for group in rows.values()
