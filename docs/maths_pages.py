@@ -94,6 +94,7 @@ def page(spec: Spec, pictures: Path) -> str:
         f"# {spec.title}",
         spec.summary,
         DISCRETE if spec.kind == "discrete" else "",
+        f"When to take it: {spec.use}.",
         classes(spec),
         law_picture(spec).written(pictures),
         "## Parameters",
