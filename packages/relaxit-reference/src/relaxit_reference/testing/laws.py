@@ -114,6 +114,8 @@ def _gradient_bias(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None
     knob = law.parameter or "temperature"
     values = (0.2, 1.0, 10.0) if law.to == "infinity" else (2.0, 0.5, 0.1)
     settings = [{knob: np.asarray(value)} for value in values if knob in parameters] or [{}]
+    if "backward_temperature" in parameters:  # goes where the other goes, and differs from it
+        settings = [{**each, "backward_temperature": each[knob] / 2} for each in settings]
     names = ["logits"] if "logits" in parameters else sorted({*parameters} - {knob})
     names = [name for name in names if spec.parameters[name].domain.event_dim < 2]
     true_gradient = _integrated_gradient if law.expected == "unbiased" else _enumerated_gradient
