@@ -77,6 +77,11 @@ EXPERIMENTS = {
         "invertible-gaussian,logistic-normal-softmax,gumbel-softmax-top-k,"
         "gumbel-softmax-top-k:hard --output FOLDER --json FIGURES",
     ),
+    "vae-processes": Experiment(
+        "One process and two",
+        "The same autoencoder trained by one process and by two, and the time of an evaluation.",
+        "python packages/relaxit-vae/scripts/compare_processes.py DATA FIGURES",
+    ),
     "vae-protocol-a": Experiment(
         "Grey levels, hard Gumbel-Softmax",
         "Four variables of eight categories on the full MNIST, pixels as they are; in nats per "
