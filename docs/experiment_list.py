@@ -58,7 +58,8 @@ EXPERIMENTS = {
     ),
     "vae-epoch": Experiment(
         "Seconds of an epoch",
-        "An epoch of `relaxit-vae train`, next to one that prepares image by image.",
+        "An epoch of `relaxit-vae train`, next to one that prepares image by image, and to the "
+        "parts of both: as many optimiser steps on one batch, and the batches alone.",
         "python packages/relaxit-vae/scripts/measure_epoch.py DATA FIGURES",
     ),
     "vae-gradients": Experiment(
@@ -74,8 +75,9 @@ EXPERIMENTS = {
         "relaxit-vae compare --latent binary-concrete,binary-concrete:hard,"
         "gaussian-relaxed-bernoulli,hard-concrete,straight-through-bernoulli,"
         "stochastic-times-smooth,correlated-relaxed-bernoulli,gumbel-softmax,gumbel-softmax:hard,"
-        "invertible-gaussian,logistic-normal-softmax,gumbel-softmax-top-k,"
-        "gumbel-softmax-top-k:hard --output FOLDER --json FIGURES",
+        "gumbel-rao,invertible-gaussian,invertible-gaussian:temperature=0.1,"
+        "logistic-normal-softmax,gumbel-softmax-top-k,gumbel-softmax-top-k:hard "
+        "--output FOLDER --json FIGURES",
     ),
     "vae-processes": Experiment(
         "One process and two",
@@ -97,7 +99,9 @@ EXPERIMENTS = {
         "binary-concrete:hard,binary-concrete:kl=discrete,gaussian-relaxed-bernoulli,"
         "hard-concrete,stochastic-times-smooth,correlated-relaxed-bernoulli,"
         f"gumbel-softmax{ONE_OF_EIGHT},gumbel-softmax:hard{ONE_OF_EIGHT},"
-        f"gumbel-softmax:kl=discrete{ONE_OF_EIGHT},invertible-gaussian{ONE_OF_EIGHT},"
+        f"gumbel-softmax:kl=discrete{ONE_OF_EIGHT},gumbel-rao{ONE_OF_EIGHT},"
+        f"invertible-gaussian{ONE_OF_EIGHT},invertible-gaussian:temperature=0.1{ONE_OF_EIGHT},"
+        f"invertible-gaussian:temperature=0.2{ONE_OF_EIGHT},"
         f"logistic-normal-softmax{ONE_OF_EIGHT},gumbel-softmax-top-k{ONE_OF_EIGHT},"
         f"gumbel-softmax-top-k:hard{ONE_OF_EIGHT} --epochs 20 --hidden 400 --batch-size 128 "
         "--binarize threshold --data-dir DATA --importance-samples 100 --output FOLDER "
