@@ -55,24 +55,24 @@ COUPLED = ((1000, 16), (16, 16))
 
 CASES = {
     "GumbelSoftmax": Case(logits(rt.GumbelSoftmax, 0.5), (12, 2), 4),
-    "GumbelSoftmax, hard": Case(logits(rt.GumbelSoftmax, 0.5, hard=True), (17, 2), 4),
+    "GumbelSoftmax, hard": Case(logits(rt.GumbelSoftmax, 0.5, hard=True), (14, 3), 4),
     "BinaryConcrete": Case(logits(rt.BinaryConcrete, 0.5), (10, 2), 4),
-    "BinaryConcrete, hard": Case(logits(rt.BinaryConcrete, 0.5, hard=True), (14, 2), 4),
+    "BinaryConcrete, hard": Case(logits(rt.BinaryConcrete, 0.5, hard=True), (12, 3), 4),
     "LogitBinaryConcrete": Case(logits(rt.LogitBinaryConcrete, 0.5), (9, 1), 0),
     "HardConcrete": Case(logits(rt.HardConcrete), (13, 6), 4),
-    "StraightThroughBernoulli": Case(logits(rt.StraightThroughBernoulli), (11, 1), 4),
-    "StochasticTimesSmooth": Case(logits(rt.StochasticTimesSmooth), (10, 4), 4),
+    "StraightThroughBernoulli": Case(logits(rt.StraightThroughBernoulli), (9, 1), 4),
+    "StochasticTimesSmooth": Case(logits(rt.StochasticTimesSmooth), (9, 4), 4),
     "StochasticTimesSmooth, probs": Case(
-        lambda x: rt.StochasticTimesSmooth(probs=x.sigmoid(), validate_args=False), (10, 5), 8
+        lambda x: rt.StochasticTimesSmooth(probs=x.sigmoid(), validate_args=False), (9, 5), 8
     ),
-    "GaussianRelaxedBernoulli": Case(gaussian, (4, 2), 1),
-    "GaussianRelaxedBernoulli, learned scale": Case(gaussian, (5, 3), 5, TWO),
+    "GaussianRelaxedBernoulli": Case(gaussian, (5, 2), 1),
+    "GaussianRelaxedBernoulli, learned scale": Case(gaussian, (6, 3), 5, TWO),
     "InvertibleGaussian": Case(invertible, (7, 3), 8, TWO),
     "InvertibleGaussian, fixed scale": Case(invertible, (7, 2), 4, TWO, (1,)),
     "LogisticNormalSoftmax": Case(logistic_normal, (4, 2), 8, TWO),
     "LogisticNormalSoftmax, fixed scale": Case(logistic_normal, (4, 1), 4, TWO, (1,)),
     "CorrelatedRelaxedBernoulli": Case(correlated, (38, 2), 4, COUPLED, (1,)),
-    "CorrelatedRelaxedBernoulli, learned matrix": Case(correlated, (38, 40), 12, COUPLED),
+    "CorrelatedRelaxedBernoulli, learned matrix": Case(correlated, (38, 35), 8, COUPLED),
 }
 
 

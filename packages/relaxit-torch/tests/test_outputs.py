@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch.func import grad, vmap
 
-from relaxit_torch import outputs, rows, special
+from relaxit_torch import outputs, rows, special, straight_through
 
 torch.manual_seed(0)
 LOGITS = torch.randn(4, 5, dtype=torch.float64)
 UNIFORM = torch.rand(5, dtype=torch.float64)
+FACTOR = torch.linalg.cholesky(torch.eye(5, dtype=torch.float64) + 0.5)
 LOW, HIGH = torch.tensor(-0.1, dtype=torch.float64), torch.tensor(1.1, dtype=torch.float64)
 
 
@@ -27,7 +28,11 @@ FUNCTIONS = {
     "hard sigmoid of both": (lambda x, low: outputs.hard_sigmoid(x, low, 1.1), (LOGITS, LOW)),
     "gate of a root": (lambda p: outputs.gate_of_root(p, UNIFORM), (LOGITS.sigmoid(),)),
     "gate of a root of logits": (lambda x: outputs.gate_of_root_sigmoid(x, UNIFORM), (LOGITS,)),
-    "logistic of normal": (outputs.normal_to_logistic, (12 * LOGITS,)),
+    "coupled logistic": (lambda x, factor: outputs.coupled_logistic(factor, x), (LOGITS, FACTOR)),
+    "coupled logistic in the tails": (
+        lambda x: outputs.coupled_logistic(12 * torch.eye(5, dtype=x.dtype), x),
+        (LOGITS,),
+    ),
     "sum of softmaxes": (top, (3 * LOGITS,)),
     "sum of all softmaxes": (
         lambda x: rows.sum_of_softmaxes(x, rows.greatest(x, 5)),
@@ -68,9 +73,19 @@ def test_functional_transforms_give_values_and_both_derivatives(function, inputs
             torch.testing.assert_close(found[i], expected)
 
 
+@pytest.fixture
+def fresh_compiler():
+    """Compilation turns the validation of all distributions off: see test_compile.py."""
+    default = torch.distributions.Distribution._validate_args
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+    torch.distributions.Distribution.set_default_validate_args(default)
+
+
+@pytest.mark.usefixtures("fresh_compiler")
 @pytest.mark.parametrize(("function", "inputs"), FUNCTIONS.values(), ids=FUNCTIONS)
 def test_compiled_functions_give_values_and_gradients(function, inputs) -> None:
-    torch._dynamo.reset()
     compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
     leaves = [x.clone().requires_grad_() for x in inputs]
     found, expected = compiled(*leaves), function(*leaves)
@@ -79,7 +94,57 @@ def test_compiled_functions_give_values_and_gradients(function, inputs) -> None:
         torch.autograd.grad(found.square().sum(), leaves),
         torch.autograd.grad(expected.square().sum(), leaves),
     )
-    torch._dynamo.reset()
+
+
+def one_hot_by_steps(score: torch.Tensor) -> torch.Tensor:
+    hard = torch.zeros_like(score).scatter(-1, score.argmax(-1, keepdim=True), 1.0)
+    return straight_through.straight_through(hard, torch.softmax(score, -1))
+
+
+def positive_by_steps(score: torch.Tensor) -> torch.Tensor:
+    return straight_through.straight_through((score > 0).to(score.dtype), torch.sigmoid(score))
+
+
+def bernoulli_by_steps(score: torch.Tensor) -> torch.Tensor:
+    soft = torch.sigmoid(score)
+    return straight_through.straight_through((soft > UNIFORM).to(score.dtype), soft)
+
+
+STRAIGHT_THROUGH = {
+    "one-hot": (straight_through.one_hot, one_hot_by_steps),
+    "positive": (straight_through.positive, positive_by_steps),
+    "Bernoulli": (
+        lambda score: straight_through.bernoulli(score.sigmoid(), UNIFORM),
+        bernoulli_by_steps,
+    ),
+}
+
+
+@pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.parametrize(
+    ("function", "by_steps"), STRAIGHT_THROUGH.values(), ids=list(STRAIGHT_THROUGH)
+)
+def test_hard_values_and_soft_derivatives_are_those_of_two_steps(function, by_steps) -> None:
+    compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
+    assert torch.equal(function(LOGITS), by_steps(LOGITS))
+    assert torch.equal(vmap(function)(LOGITS), by_steps(LOGITS))
+    assert torch.equal(compiled(LOGITS), by_steps(LOGITS))
+
+    def slope(of):
+        return grad(lambda x: (of(x) * torch.linspace(1, 2, 5, dtype=x.dtype)).sum())
+
+    def bend(of):
+        return grad(lambda x: slope(of)(x).square().sum())
+
+    torch.testing.assert_close(slope(function)(LOGITS), slope(by_steps)(LOGITS))
+    torch.testing.assert_close(bend(function)(LOGITS), bend(by_steps)(LOGITS))
+    torch.testing.assert_close(vmap(bend(function))(LOGITS), vmap(bend(by_steps))(LOGITS))
+    leaf = LOGITS.clone().requires_grad_()
+    weights = torch.randn_like(LOGITS)
+    torch.testing.assert_close(
+        torch.autograd.grad(compiled(leaf), leaf, weights),
+        torch.autograd.grad(by_steps(leaf), leaf, weights),
+    )
 
 
 def test_the_sum_of_softmaxes_is_that_of_the_rows_at_every_spread() -> None:
@@ -119,7 +184,12 @@ def test_the_logistic_of_a_normal_is_finite_everywhere() -> None:
     assert outputs.normal_to_logistic(x).isfinite().all()
 
 
-def test_a_value_at_the_edge_of_the_clip_moves_with_the_score() -> None:
-    score = torch.tensor([-0.5, 0.0, 0.5, 1.0, 1.5], requires_grad=True)
-    (gradient,) = torch.autograd.grad(outputs.clip(score).sum(), score)
-    assert gradient.tolist() == [0, 1, 1, 1, 0]
+@pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.parametrize("mode", ["eager", "compiled"])
+def test_a_value_at_the_edge_of_the_clip_moves_with_the_score(mode: str) -> None:
+    clip = torch.compile(outputs.clip, fullgraph=True) if mode == "compiled" else outputs.clip
+    score = torch.tensor([-torch.inf, -0.5, 0.0, 0.5, 1.0, 1.5], requires_grad=True)
+    for weight in (1.0, -2.0, torch.inf):
+        weights = torch.full_like(score, weight)
+        (gradient,) = torch.autograd.grad(clip(score), score, weights)
+        assert gradient.tolist() == [0, 0, weight, weight, weight, 0]

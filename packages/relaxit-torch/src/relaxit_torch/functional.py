@@ -10,7 +10,7 @@ from torch.nn.functional import logsigmoid
 
 from relaxit_torch import noise
 from relaxit_torch.parameters import Parameter, check_count
-from relaxit_torch.straight_through import straight_through
+from relaxit_torch.straight_through import one_hot
 
 
 def gumbel_softmax(
@@ -52,12 +52,8 @@ def gumbel_softmax(
         Jang, Gu, Poole (2017), Categorical Reparameterization with Gumbel-Softmax.
     """
     scores = _divided(_perturbed(logits), temperature)
-    soft = torch.softmax(scores, dim)
-    if hard:
-        # Not from `soft`, which at a high temperature is rounded to ties.
-        choice = scores.detach().argmax(dim, keepdim=True)
-        soft = straight_through(torch.zeros_like(soft).scatter_(dim, choice, 1.0), soft)
-    return soft.to(logits.dtype)
+    value = one_hot(scores, dim) if hard else torch.softmax(scores, dim)
+    return value.to(logits.dtype)
 
 
 def relaxed_top_k(logits: Tensor, k: int, temperature: Parameter = 1.0, *, dim: int = -1) -> Tensor:

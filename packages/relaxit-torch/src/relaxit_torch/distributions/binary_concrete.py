@@ -12,7 +12,7 @@ from relaxit_torch.families import BernoulliFamily
 from relaxit_torch.parameters import Parameter, check, exactly_one_of
 from relaxit_torch.relaxed_distribution import in_float32
 from relaxit_torch.special import below_one, log, log_interior
-from relaxit_torch.straight_through import indicator, straight_through
+from relaxit_torch.straight_through import positive
 
 
 class BinaryConcrete(BernoulliFamily):
@@ -88,12 +88,8 @@ class BinaryConcrete(BernoulliFamily):
         return torch.sigmoid(self._tempered(self.logits + noise))
 
     def _value(self, noise: Tensor) -> Tensor:
-        if not self.hard:
-            return self._relax(noise)
         score = self._tempered(self.logits + noise)
-        soft = torch.sigmoid(score)
-        # Not from `soft`, which at a high temperature is rounded to 1/2.
-        return straight_through(indicator(score.detach()), soft)
+        return positive(score) if self.hard else torch.sigmoid(score)
 
     def _log_prob(self, value: Tensor) -> Tensor:
         return log_density(self, value)[0]

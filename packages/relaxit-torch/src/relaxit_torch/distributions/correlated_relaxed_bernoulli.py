@@ -10,7 +10,7 @@ from relaxit_torch import constraints, divergences, matrices, noise
 from relaxit_torch.distributions import binary_concrete
 from relaxit_torch.distributions.correlated_bernoulli import CorrelatedBernoulli
 from relaxit_torch.families import CorrelatedFamily
-from relaxit_torch.outputs import normal_to_logistic
+from relaxit_torch.outputs import coupled_logistic
 from relaxit_torch.parameters import Parameter, exactly_one_of
 from relaxit_torch.special import logit_ndtr, ndtri_expit
 
@@ -93,7 +93,7 @@ class CorrelatedRelaxedBernoulli(CorrelatedFamily):
         return (value > 0.5).to(value.dtype)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        coupled = normal_to_logistic(matrices.product(self._factor, noise))
+        coupled = coupled_logistic(self._factor, noise)
         return torch.sigmoid(self._tempered(self.logits + coupled))
 
     def _log_prob(self, value: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from relaxit_torch.distributions.exp_gumbel_softmax import (
 from relaxit_torch.families import CategoricalFamily
 from relaxit_torch.parameters import Parameter, exactly_one_of
 from relaxit_torch.special import log_interior
-from relaxit_torch.straight_through import straight_through
+from relaxit_torch.straight_through import one_hot
 
 
 class GumbelSoftmax(CategoricalFamily):
@@ -103,11 +103,7 @@ class GumbelSoftmax(CategoricalFamily):
     def _value(self, noise: Tensor) -> Tensor:
         if self.backward_temperature is not None:
             return self._decoupled(noise, self.backward_temperature)
-        if not self.hard:
-            return self._relax(noise)
-        score = scores(self, noise)
-        # Not from the softmax, which at a high temperature is rounded to ties.
-        return straight_through(self.harden(score.detach()), torch.softmax(score, -1))
+        return one_hot(scores(self, noise)) if self.hard else self._relax(noise)
 
     def _decoupled(self, noise: Tensor, backward_temperature: Parameter) -> Tensor:
         """The value, with the gradient of that at the other temperature."""

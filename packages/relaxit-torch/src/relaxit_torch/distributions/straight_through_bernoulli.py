@@ -5,7 +5,7 @@ from torch import Tensor
 from relaxit_torch import constraints, noise
 from relaxit_torch.families import BernoulliFamily
 from relaxit_torch.parameters import Parameter, exactly_one_of
-from relaxit_torch.straight_through import indicator
+from relaxit_torch.straight_through import bernoulli
 
 
 class StraightThroughBernoulli(BernoulliFamily):
@@ -58,5 +58,5 @@ class StraightThroughBernoulli(BernoulliFamily):
     def _relax(self, noise: Tensor) -> Tensor:
         return self.probs
 
-    def _relax_hard(self, noise: Tensor, soft: Tensor) -> Tensor:
-        return indicator(soft.detach() - noise)
+    def _value(self, noise: Tensor) -> Tensor:
+        return bernoulli(self.probs, noise)
