@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from types import SimpleNamespace
+from typing import Any
 
 import torch
 
@@ -10,11 +12,20 @@ import torch
 class Function(torch.autograd.Function):
     """Works in `torch.func` and `torch.compile`. No `jvp`: `torch.compile` refuses what has one.
 
-    `forward` and `backward` are torch operations, so that there is a second derivative.
+    `forward` takes its arguments by position. `forward` and `backward` are torch operations, so
+    that there is a second derivative.
     """
 
     generate_vmap_rule = True
 
     def __init_subclass__(cls) -> None:
-        # torch inspects it at each call, for as long as a small kernel takes.
-        cls.forward.__signature__ = inspect.signature(cls.forward)  # type: ignore[attr-defined]
+        # torch reads it at each call and binds arguments to it, for as long as some small kernels.
+        parameters = inspect.signature(cls.forward).parameters.values()
+        cls.forward.__signature__ = _Positional(list(parameters))  # type: ignore[attr-defined]
+
+
+class _Positional(inspect.Signature):
+    """That of a function which is given all of its arguments: nothing is to be bound."""
+
+    def bind(self, *args: Any, **kwargs: Any) -> Any:
+        return SimpleNamespace(args=args, kwargs=kwargs, apply_defaults=int)
