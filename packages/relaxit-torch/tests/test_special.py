@@ -8,6 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.special
+import scipy.stats
 import torch
 
 from relaxit_torch import special
@@ -37,6 +38,20 @@ def test_the_gradient_of_log_interior_is_that_of_log_or_zero_but_never_infinite(
     (gradient,) = torch.autograd.grad(special.log_interior(value, dtype).sum(), value)
     expected = torch.tensor([0.0, 0.0, 1e20, 2.0, 1.0], dtype=dtype)
     torch.testing.assert_close(gradient, expected, rtol=4 * limits.eps, atol=0.0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_the_log_density_of_the_logistic_law_is_that_of_scipy(dtype: torch.dtype) -> None:
+    x = torch.tensor([-1e30, -500.0, -20.0, -1e-8, 0.0, 0.3, 20.0, 500.0, 1e30], dtype=dtype)
+    expected = scipy.stats.logistic.logpdf(x.double().numpy())
+    found = special.log_logistic_density(x).double()
+    np.testing.assert_allclose(found, expected, rtol=4 * torch.finfo(dtype).eps)
+
+
+def test_the_log_density_of_the_logistic_law_has_two_derivatives_at_0_too() -> None:
+    x = torch.tensor([-3.0, 0.0, 1.0], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(special.log_logistic_density, x)
+    assert torch.autograd.gradgradcheck(special.log_logistic_density, x)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -64,8 +64,8 @@ class RelaxedDistribution(TorchDistribution):
     All parameters come to one dtype and device, those of the samples. float16 and bfloat16
     parameters are raised to float32 for the arithmetic, the result is rounded once. Such a rounded
     value may be a tie that `harden` decides always in the same way: `hard=True` and the log-space
-    classes have no such bias. The gradient of `log_prob` with respect to a value is 0 within 1/128
-    of 0 and 1 in float16, which could not hold it.
+    classes have no such bias. The gradient of `log_prob` with respect to a value is at most the
+    greatest number of float16 there.
 
     With `hard=True` (where a class offers it) samples are exactly those of the discrete law, their
     gradient is that of the relaxed sample, and `log_prob`, `support` and moments are those of

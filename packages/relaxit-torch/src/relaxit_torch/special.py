@@ -16,29 +16,26 @@ def log(parameter: Parameter) -> Parameter:
 def log_interior(value: Tensor, dtype: torch.dtype) -> Tensor:
     """`log(value)` for `value` in [0, 1], where 0 counts as the smallest number of `dtype`.
 
-    The gradient is that of `log`, but zero where `1 / value` times a few further factors would
-    overflow: infinity times the zero derivative of a saturated softmax would be NaN.
+    The gradient is that of `log`, but zero where `1 / value` times a factor of up to `1 / eps`
+    would overflow: infinity times the zero derivative of a saturated softmax would be NaN.
     """
-    limits = torch.finfo(dtype)
-    held = torch.where(value < _steepest(dtype), value.detach(), value)
+    limits, worked = torch.finfo(dtype), torch.finfo(value.dtype)
+    held = torch.where(value < worked.tiny / worked.eps, value.detach(), value)
     # After the logarithm: the smallest number may count as 0 before it (flush to zero).
     return held.log().clamp(min=math.log(limits.tiny * limits.eps))
 
 
 def below_one(value: Tensor, dtype: torch.dtype) -> Tensor:
-    """`value` in [0, 1], where 1 counts as the largest number of `dtype` below it.
+    """`value` in [0, 1], where 1 counts as the largest number of `dtype` below it."""
+    return torch.where(value < 1, value, 1 - torch.finfo(dtype).eps / 2)
 
-    The gradient of its distance from 1 is held where that of `log_interior` is.
+
+def log_logistic_density(x: Tensor) -> Tensor:
+    """The log density of the standard logistic law (`scipy.stats.logistic.logpdf`).
+
+    It is `logsigmoid(x) + logsigmoid(-x)`, of which one is enough: their difference is `x`.
     """
-    held = torch.where(1 - value < _steepest(dtype), value.detach(), value)
-    return torch.where(value < 1, held, 1 - torch.finfo(dtype).eps / 2)
-
-
-def _steepest(dtype: torch.dtype) -> float:
-    """The distance from an end of (0, 1) below which a gradient of its logarithm is held at 0."""
-    limits = torch.finfo(dtype)
-    # Room for factors up to 1/eps above 1/value; in float16 the square root leaves more of (0, 1).
-    return min(limits.tiny / limits.eps, math.sqrt(limits.tiny))
+    return 2 * torch.nn.functional.logsigmoid(x) - x
 
 
 def log_softmax(scores: Tensor) -> Tensor:

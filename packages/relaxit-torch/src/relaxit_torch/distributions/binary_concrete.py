@@ -5,13 +5,12 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 from torch.distributions.constraints import dependent_property
-from torch.nn.functional import logsigmoid
 
 from relaxit_torch import constraints, divergences, noise
 from relaxit_torch.families import BernoulliFamily
 from relaxit_torch.parameters import Parameter, check, exactly_one_of
 from relaxit_torch.relaxed_distribution import in_float32
-from relaxit_torch.special import below_one, log, log_interior
+from relaxit_torch.special import below_one, log, log_interior, log_logistic_density
 from relaxit_torch.straight_through import positive
 
 
@@ -131,8 +130,7 @@ def log_density(concrete: _Concrete, value: Tensor) -> tuple[Tensor, Tensor]:
     value = below_one(value, concrete.storage_dtype)
     log_value, log_rest = log_interior(value, concrete.storage_dtype), torch.log1p(-value)
     noise = temperature * (log_value - log_rest) - concrete.logits
-    log_density_of_noise = logsigmoid(noise) + logsigmoid(-noise)
-    return log(temperature) + log_density_of_noise - log_value - log_rest, noise
+    return log(temperature) + log_logistic_density(noise) - log_value - log_rest, noise
 
 
 def log_density_from_noise(concrete: _Concrete, noise: Tensor) -> Tensor:
@@ -140,8 +138,7 @@ def log_density_from_noise(concrete: _Concrete, noise: Tensor) -> Tensor:
     temperature = concrete._per_event(concrete.temperature)
     score = (concrete.logits + noise) / temperature
     # The density of the score is that of the noise, stretched by the temperature.
-    log_density_of_score = log(temperature) + logsigmoid(noise) + logsigmoid(-noise)
-    return log_density_of_score - logsigmoid(score) - logsigmoid(-score)
+    return log(temperature) + log_logistic_density(noise) - log_logistic_density(score)
 
 
 @divergences.exact(BinaryConcrete, BinaryConcrete)

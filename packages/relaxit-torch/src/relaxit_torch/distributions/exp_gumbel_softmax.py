@@ -102,28 +102,35 @@ def scores(concrete: CategoricalFamily, noise: Tensor) -> Tensor:
     return finite.masked_fill(~possible, -torch.inf)
 
 
-def log_density(concrete: CategoricalFamily, log_value: Tensor) -> Tensor:
-    """Maddison et al., equation 26, on the possible categories. `log_value`: `(*shape, K)`."""
-    possible = concrete.possible
-    temperature = concrete._per_event(concrete.temperature)
-    return _concrete(concrete, concrete.logits - temperature * torch.where(possible, log_value, 0))
+def log_density(
+    concrete: CategoricalFamily, log_value: Tensor, log_slope: Tensor | float = 0.0
+) -> Tensor:
+    """Maddison et al., equation 26, on the possible categories.
+
+    `log_value`, `(*shape, K)`, is finite also for an impossible category. The density is that of a
+    function of each of its entries, `log_slope` the logarithms of the derivatives.
+    """
+    t = concrete.logits - concrete._per_event(concrete.temperature) * log_value
+    return _concrete(concrete, t, log_slope)
 
 
-def log_density_from_noise(concrete: CategoricalFamily, noise: Tensor) -> Tensor:
+def log_density_from_noise(
+    concrete: CategoricalFamily, noise: Tensor, log_slope: Tensor | float = 0.0
+) -> Tensor:
     """The same where `log_value` comes from `noise`: then `logits - temperature * log_value` is
     `-noise` up to a constant in each row, which the density does not see.
     """
-    return _concrete(concrete, -noise)
+    return _concrete(concrete, (-noise).masked_fill(~concrete.possible, -torch.inf), log_slope)
 
 
-def _concrete(concrete: CategoricalFamily, t: Tensor) -> Tensor:
+def _concrete(concrete: CategoricalFamily, t: Tensor, log_slope: Tensor | float) -> Tensor:
     possible = concrete.possible
     count = possible.sum(-1).to(t.dtype)
     return (
         torch.lgamma(count)
         + (count - 1) * log(concrete.temperature)
-        + torch.where(possible, t, 0).sum(-1)
-        - count * torch.where(possible, t, -torch.inf).logsumexp(-1)
+        + torch.where(possible, t - log_slope, 0).sum(-1)
+        - count * t.logsumexp(-1)
     )
 
 

@@ -116,17 +116,13 @@ class GumbelSoftmax(CategoricalFamily):
 
     def _log_prob(self, value: Tensor) -> Tensor:
         log_value = log_interior(value, self.storage_dtype)
-        density = log_density(self, log_value) - self._log_jacobian(log_value)
-        contradicted = (~self.possible & (value > 0)).any(-1)
+        density = log_density(self, log_value, log_value)
+        contradicted = torch.where(self.possible, 0, value).sum(-1) > 0
         return torch.where(contradicted, -torch.inf, density)
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
         log_value = torch.log_softmax(scores(self, noise), -1)
-        return log_density_from_noise(self, noise) - self._log_jacobian(log_value)
-
-    def _log_jacobian(self, log_value: Tensor) -> Tensor:
-        """Of `c` with respect to `log c_k - log c_K`: the product of all `c_k`."""
-        return torch.where(self.possible, log_value, 0).sum(-1)
+        return log_density_from_noise(self, noise, log_value)
 
 
 @divergences.exact(GumbelSoftmax, GumbelSoftmax)

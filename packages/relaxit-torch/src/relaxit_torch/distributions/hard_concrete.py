@@ -12,7 +12,7 @@ from relaxit_torch.families import BernoulliFamily
 from relaxit_torch.outputs import clip, hard_sigmoid
 from relaxit_torch.parameters import Parameter, check, exactly_one_of
 from relaxit_torch.relaxed_distribution import in_float32
-from relaxit_torch.special import log
+from relaxit_torch.special import log, log_logistic_density
 
 
 class HardConcrete(BernoulliFamily):
@@ -110,7 +110,7 @@ class HardConcrete(BernoulliFamily):
         above, below = value - self.low, self.high - value  # s / (1 - s) is their ratio
         t = self.logits - self.temperature * (above.log() - below.log())
         width = log(self.high - self.low)
-        density = log(self.temperature) + logsigmoid(t) + logsigmoid(-t)
+        density = log(self.temperature) + log_logistic_density(t)
         between = density + width - above.log() - below.log()
         at_0, at_1 = logsigmoid(self._logit_of_mass_at_0()), logsigmoid(self._logit_of_mass_at_1())
         return torch.where(value <= 0, at_0, torch.where(value >= 1, at_1, between))

@@ -5,13 +5,12 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 from relaxit_torch import constraints, divergences, noise
 from relaxit_torch.families import BernoulliFamily
 from relaxit_torch.parameters import Parameter, check, exactly_one_of
 from relaxit_torch.relaxed_distribution import in_float32
-from relaxit_torch.special import log
+from relaxit_torch.special import log, log_logistic_density
 
 
 class LogitBinaryConcrete(BernoulliFamily):
@@ -76,10 +75,10 @@ class LogitBinaryConcrete(BernoulliFamily):
 
     def _log_prob(self, value: Tensor) -> Tensor:
         t = self.logits - self.temperature * value
-        return log(self.temperature) + logsigmoid(t) + logsigmoid(-t)
+        return log(self.temperature) + log_logistic_density(t)
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
-        density = logsigmoid(noise) + logsigmoid(-noise) + log(self.temperature)
+        density = log(self.temperature) + log_logistic_density(noise)
         return density.expand(torch.broadcast_shapes(density.shape, self.batch_shape))
 
     @property
