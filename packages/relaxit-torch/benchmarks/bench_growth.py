@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import median
 
 import pytest
 import torch
-from measuring import Call, cost, medians, step
+from measuring import Call, cost, in_turns, step, times_as_long
 from methods import METHODS, TEMPERATURE
 
 import relaxit_torch as rt
@@ -25,9 +26,15 @@ def test_next_to_the_noise(record: Callable[..., None], method: str) -> None:
     def floor() -> None:
         law.noise().add_(1.0)
 
-    times = medians({"sampler": step(of.ours, leaves, True), "floor": floor}, 1.0)
+    times = in_turns({"sampler": step(of.ours, leaves, of.has_gradient), "floor": floor}, 1.0)
     sampler, least = times["sampler"], times["floor"]
-    record("floor", method=method, sampler_ms=sampler, floor_ms=least, times=sampler / least)
+    record(
+        "floor",
+        method=method,
+        sampler_ms=median(sampler),
+        floor_ms=median(least),
+        times=times_as_long(sampler, least),
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -44,16 +51,16 @@ def test_compiled(record: Callable[..., None], method: str) -> None:
     torch._dynamo.reset()
     compiled = torch.compile(eager, fullgraph=True)
     calls = {
-        name: step(function, [*leaves, noise], True)
+        name: step(function, [*leaves, noise], of.has_gradient)
         for name, function in {"eager": eager, "compiled": compiled}.items()
     }
-    times = medians(calls, 1.0)
+    times = in_turns(calls, 1.0)
     record(
         "compiled",
         method=method,
-        eager_ms=times["eager"],
-        compiled_ms=times["compiled"],
-        times=times["compiled"] / times["eager"],
+        eager_ms=median(times["eager"]),
+        compiled_ms=median(times["compiled"]),
+        times=times_as_long(times["compiled"], times["eager"]),
     )
 
 
@@ -64,15 +71,15 @@ def test_growth(record: Callable[..., None], method: str, along: str) -> None:
     of = METHODS[method]
     for size in BATCHES if along == "batch" else CATEGORIES:
         leaves = of.leaves(*size)
-        milliseconds = medians({"ours": step(of.ours, leaves, True)}, 0.3)["ours"]
-        entries = size[0] * size[1]
+        times = in_turns({"ours": step(of.ours, leaves, of.has_gradient)}, 0.3)
+        rows, columns = of.size(*size)
         record(
             "growth",
             method=method,
             along=along,
-            batch=size[0],
-            size=size[1],
-            ns_per_entry=1e6 * milliseconds / entries,
+            batch=rows,
+            size=columns,
+            ns_per_entry=1e6 * median(times["ours"]) / (rows * columns),
             bytes_per_entry=cost(of.ours, leaves)["allocated_bytes"],
         )
 
@@ -89,12 +96,12 @@ def test_more_drawn_categories(record: Callable[..., None], backward: bool) -> N
 
         return step(sampler, [logits], backward)
 
-    times = medians({str(k): khot(k) for k in (2, 10, 100)}, 3.0)
-    for k, milliseconds in times.items():
+    times = in_turns({str(k): khot(k) for k in (2, 10, 100)}, 3.0)
+    for k, of_k in times.items():
         record(
             "drawn",
             direction="forward + backward" if backward else "forward",
             k=int(k),
-            median_ms=milliseconds,
-            times=milliseconds / times["2"],
+            median_ms=median(of_k),
+            times=times_as_long(of_k, times["2"]),
         )

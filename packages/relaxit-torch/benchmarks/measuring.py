@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -39,8 +40,13 @@ def step(sampler: Callable[..., Tensor], leaves: list[Tensor], backward: bool) -
     return call
 
 
-def medians(calls: dict[str, Call], seconds: float) -> dict[str, float]:
-    """Milliseconds of each, in turns: what disturbs the machine disturbs them all."""
+def in_turns(calls: dict[str, Call], seconds: float) -> dict[str, list[float]]:
+    """Milliseconds of each call, in turns: what disturbs the machine disturbs them all.
+
+    Of the processor, where one thread does all: what others take of it does not count.
+    """
+    alone = torch.get_num_threads() == 1 and torch.get_default_device().type == "cpu"
+    clock = time.process_time if alone else time.perf_counter
     times: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         for _ in range(3):
@@ -48,10 +54,29 @@ def medians(calls: dict[str, Call], seconds: float) -> dict[str, float]:
     end = time.perf_counter() + seconds * len(calls)
     while time.perf_counter() < end or len(next(iter(times.values()))) < 10:
         for name, call in calls.items():
-            start = time.perf_counter()
+            start = clock()
             call()
-            times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: median(of) for name, of in times.items()}
+            times[name].append(1e3 * (clock() - start))
+    return times
+
+
+def times_as_long(these: list[float], those: list[float]) -> float:
+    """The median ratio of times that were taken in turns."""
+    return median(a / b for a, b in zip(these, those, strict=True))
+
+
+def operations(call: Call, calls: int = 20) -> list[tuple[str, float, float]]:
+    """What one call consists of: operations, how often, and milliseconds in themselves."""
+    for _ in range(3):
+        call()
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        for _ in range(calls):
+            call()
+    found = [
+        (event.key, event.count / calls, event.self_cpu_time_total / (1e3 * calls))
+        for event in profiler.key_averages()
+    ]
+    return sorted(found, key=lambda row: -row[2])
 
 
 class Kernels(TorchDispatchMode):
@@ -92,9 +117,11 @@ def cost(sampler: Callable[..., Tensor], leaves: list[Tensor]) -> dict[str, floa
     forward, backward = Kernels(), Kernels()
     with forward, torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         sample = sampler(*leaves)
+    wanted = [leaf for leaf in leaves if leaf.requires_grad] if sample.requires_grad else []
     weights = torch.ones_like(sample)
     with backward:
-        torch.autograd.grad(sample, [leaf for leaf in leaves if leaf.requires_grad], weights)
+        if wanted:
+            torch.autograd.grad(sample, wanted, weights)
     saved = sum(n for storage, n in kept.items() if storage not in parameters)
     return {
         "kernels_forward": len(forward.names),

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pyro.distributions as pyro
 import torch
@@ -65,11 +66,25 @@ def normals(batch: int, size: int) -> list[Tensor]:
 
 
 def correlated(batch: int, size: int) -> list[Tensor]:
-    """Probabilities and a fixed correlation matrix; as many entries in all."""
-    components = min(size, COMPONENTS)
-    rows = max(batch * size // components, 1)
+    """Probabilities and a fixed correlation matrix, of `correlated_size`."""
+    rows, components = correlated_size(batch, size)
     matrix = torch.corrcoef(torch.randn(components, 2 * components))
     return [*probabilities(rows, components), matrix]
+
+
+def correlated_size(batch: int, size: int) -> tuple[int, int]:
+    """Rows and components: as many entries, of no more components than their square allows."""
+    components = min(size, COMPONENTS)
+    return max(batch * size // components, 1), components
+
+
+def rates(batch: int, size: int) -> list[Tensor]:
+    """Means of counts; the truncation takes the other size."""
+    return [torch.rand(batch).add_(1).requires_grad_(), torch.empty(size)]
+
+
+def _itself(batch: int, size: int) -> tuple[int, int]:
+    return batch, size
 
 
 @dataclass(frozen=True)
@@ -77,22 +92,47 @@ class Method:
     """One of our classes, as it is used, and its peers by name."""
 
     ours: Sampler
-    relaxation: Callable[..., rt.RelaxedDistribution] | None = None
+    relaxation: Callable[..., rt.RelaxedDistribution]
     peers: dict[str, Sampler] = field(default_factory=dict)
+    scoring: dict[str, Callable[..., td.Distribution]] = field(default_factory=dict)
+    """Peers with the same density, as distributions."""
     leaves: Leaves = scores
+    size: Callable[[int, int], tuple[int, int]] = _itself
+    """What `leaves` makes of a size."""
+    has_gradient: bool = True
+    has_density: bool = True
 
     @property
     def samplers(self) -> dict[str, Sampler]:
         """All of them, ours first."""
         return {"relaxit-torch": self.ours, **self.peers}
 
+    @property
+    def laws(self) -> dict[str, Callable[..., td.Distribution]]:
+        """All that score values, ours first."""
+        return {"relaxit-torch": self.relaxation, **self.scoring} if self.has_density else {}
+
 
 def method(
-    relaxation: Callable[..., rt.RelaxedDistribution], leaves: Leaves = scores, **peers: Sampler
+    relaxation: Callable[..., rt.RelaxedDistribution],
+    leaves: Leaves = scores,
+    scoring: dict[str, Callable[..., td.Distribution]] | None = None,
+    **peers: Sampler,
 ) -> Method:
     """Construction and one sample, next to peers whose names have `_` in place of a space."""
-    named = {name.replace("_", " "): sampler for name, sampler in peers.items()}
-    return Method(lambda *given: relaxation(*given).rsample(), relaxation, named, leaves)
+    laws = scoring or {}
+    named = {name: _sampler(law) for name, law in laws.items()}
+    named = {name.replace("_", " "): peer for name, peer in peers.items()} | named
+    return Method(_sampler(relaxation), relaxation, named, laws, leaves)
+
+
+def _sampler(law: Callable[..., td.Distribution]) -> Sampler:
+    return lambda *given: law(*given).rsample()
+
+
+def _discrete(law: Callable[..., rt.RelaxedDistribution], **options: Any) -> Method:
+    """A class of ours whose samples have no gradient."""
+    return Method(lambda *given: law(*given).sample(), law, has_gradient=False, **options)
 
 
 def _top_k(logits: Tensor) -> rt.GumbelSoftmaxTopK:
@@ -113,12 +153,14 @@ METHODS: dict[str, Method] = {
     "GumbelSoftmax": method(
         lambda x: rt.GumbelSoftmax(TEMPERATURE, logits=x, validate_args=False),
         torch_function=lambda x: gumbel_softmax(x, TEMPERATURE),
-        torch=lambda x: td.RelaxedOneHotCategorical(
-            torch.tensor(TEMPERATURE), logits=x, validate_args=False
-        ).rsample(),
-        pyro=lambda x: pyro.RelaxedOneHotCategorical(
-            torch.tensor(TEMPERATURE), logits=x, validate_args=False
-        ).rsample(),
+        scoring={
+            "torch": lambda x: td.RelaxedOneHotCategorical(
+                torch.tensor(TEMPERATURE), logits=x, validate_args=False
+            ),
+            "pyro": lambda x: pyro.RelaxedOneHotCategorical(
+                torch.tensor(TEMPERATURE), logits=x, validate_args=False
+            ),
+        },
     ),
     "GumbelSoftmax hard": method(
         lambda x: rt.GumbelSoftmax(TEMPERATURE, logits=x, hard=True, validate_args=False),
@@ -132,15 +174,19 @@ METHODS: dict[str, Method] = {
     ),
     "ExpGumbelSoftmax": method(
         lambda x: rt.ExpGumbelSoftmax(TEMPERATURE, logits=x, validate_args=False),
-        torch=lambda x: ExpRelaxedCategorical(
-            torch.tensor(TEMPERATURE), logits=x, validate_args=False
-        ).rsample(),
+        scoring={
+            "torch": lambda x: ExpRelaxedCategorical(
+                torch.tensor(TEMPERATURE), logits=x, validate_args=False
+            )
+        },
     ),
     "BinaryConcrete": method(
         lambda x: rt.BinaryConcrete(TEMPERATURE, logits=x, validate_args=False),
-        torch=lambda x: td.RelaxedBernoulli(
-            torch.tensor(TEMPERATURE), logits=x, validate_args=False
-        ).rsample(),
+        scoring={
+            "torch": lambda x: td.RelaxedBernoulli(
+                torch.tensor(TEMPERATURE), logits=x, validate_args=False
+            )
+        },
     ),
     "BinaryConcrete hard": method(
         lambda x: rt.BinaryConcrete(TEMPERATURE, logits=x, hard=True, validate_args=False),
@@ -150,9 +196,11 @@ METHODS: dict[str, Method] = {
     ),
     "LogitBinaryConcrete": method(
         lambda x: rt.LogitBinaryConcrete(TEMPERATURE, logits=x, validate_args=False),
-        torch=lambda x: LogitRelaxedBernoulli(
-            torch.tensor(TEMPERATURE), logits=x, validate_args=False
-        ).rsample(),
+        scoring={
+            "torch": lambda x: LogitRelaxedBernoulli(
+                torch.tensor(TEMPERATURE), logits=x, validate_args=False
+            )
+        },
     ),
     "HardConcrete": method(
         lambda x: rt.HardConcrete(logits=x, validate_args=False),
@@ -184,16 +232,32 @@ METHODS: dict[str, Method] = {
         normals,
         relaxit=lambda x, s: rx.LogisticNormalSoftmax(x, s, validate_args=False).rsample(),
     ),
-    "CorrelatedRelaxedBernoulli": method(
-        lambda p, r: rt.CorrelatedRelaxedBernoulli(
-            TEMPERATURE, p, correlation_matrix=r, validate_args=False
+    "CorrelatedRelaxedBernoulli": replace(
+        method(
+            lambda p, r: rt.CorrelatedRelaxedBernoulli(
+                TEMPERATURE, p, correlation_matrix=r, validate_args=False
+            ),
+            correlated,
+            relaxit=lambda p, r: rx.CorrelatedRelaxedBernoulli(
+                p, r, torch.tensor(TEMPERATURE)
+            ).rsample(),
         ),
-        correlated,
-        relaxit=lambda p, r: rx.CorrelatedRelaxedBernoulli(
-            p, r, torch.tensor(TEMPERATURE)
-        ).rsample(),
+        size=correlated_size,
+    ),
+    "CorrelatedBernoulli": _discrete(
+        lambda p, r: rt.CorrelatedBernoulli(p, correlation_matrix=r, validate_args=False),
+        leaves=correlated,
+        size=correlated_size,
+        has_density=False,  # of more than two components
     ),
     "GumbelSoftmaxTopK k-hot": Method(
         lambda x: _top_k(x).rsample_khot(), _top_k, {"relaxit": _public_top_k}
+    ),
+    "PlackettLuce": _discrete(lambda x: rt.PlackettLuce(2, logits=x, validate_args=False)),
+    "GeneralizedGumbelSoftmax": method(
+        lambda rate, values: rt.GeneralizedGumbelSoftmax(
+            len(values), TEMPERATURE, rate, validate_args=False
+        ),
+        rates,
     ),
 }
