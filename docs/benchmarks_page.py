@@ -9,6 +9,56 @@ from markdown_parts import table
 
 Row = dict[str, Any]
 
+ASKED = {
+    ("GumbelSoftmax", "torch function"): 3.0,
+    ("GumbelSoftmax", "pyro"): 2.0,
+    ("GumbelSoftmax hard", "torch function"): 3.0,
+    ("GumbelSoftmax hard", "relaxit"): 1.5,
+    ("BinaryConcrete", "torch"): 2.0,
+    ("HardConcrete", "relaxit"): 2.0,
+    ("StraightThroughBernoulli", "relaxit"): 3.0,
+    ("StochasticTimesSmooth", "relaxit"): 3.0,
+    ("InvertibleGaussian", "relaxit"): 1.3,
+    ("LogisticNormalSoftmax", "relaxit"): 1.3,
+    ("GaussianRelaxedBernoulli", "relaxit"): 1.0,
+    ("CorrelatedRelaxedBernoulli", "relaxit"): 1.0,
+    ("GumbelSoftmaxTopK k-hot", "relaxit"): 20.0,
+}
+"""How many times as long as ours the peer shall take for a sample and its gradient, at 10^6."""
+SMALL, LARGE = 1024, 1_000_000
+"""Entries of the small size, and about those of the size that ratios are asked for."""
+FLOOR, DRAWN = 1.6, 1.5
+"""What a sampler may take at most in times of its floor, and many categories in times of two."""
+
+LIMITS = {
+    "GumbelSoftmax hard": (
+        "The noise comes first: the generator, and two logarithms in the precision that the tails "
+        "need. Next are an argmax, which torch does not vectorise, and the softmax of the backward "
+        "pass."
+    ),
+    "StochasticTimesSmooth": (
+        "The sigmoid, the square root and the comparison are left, and three products and a choice "
+        "in the backward pass: passes over memory of about equal cost."
+    ),
+    "CorrelatedRelaxedBernoulli": (
+        "After a product with a matrix, the log-odds of the normal distribution function take two "
+        "error functions and two logarithms, so as to be exact both in the tails and around 0."
+    ),
+    "GumbelSoftmaxTopK k-hot": (
+        "The noise and `topk` of each row, which torch does not vectorise, come first. What is "
+        "of the drawn categories is added up in float64."
+    ),
+    "ExpGumbelSoftmax": (
+        "Its log-softmax keeps the digits of an entry that is nearly certain, unlike the fused one "
+        "of torch."
+    ),
+    "GeneralizedGumbelSoftmax": (
+        "The probabilities of the count come before its noise, with their derivatives: in float64, "
+        "and by a continued fraction, whose terms are kernels of their own."
+    ),
+}
+"""Why a number is what it is, where it is not what is asked for."""
+
 
 def benchmarks(results: dict[str, Any]) -> list[str]:
     """Medians and ratios, kernels and bytes, and what is asked of all samplers."""
@@ -19,8 +69,26 @@ def benchmarks(results: dict[str, Any]) -> list[str]:
         "batch has entries.",
         "## Time",
         "Construction and one sample, in milliseconds: medians of one process. In brackets, how "
-        "many times as long as ours the peer takes.",
-        *times(results["time"]),
+        "many times as long as ours the peer takes: the median ratio of the two in turns, so that "
+        "what disturbs the machine disturbs both.",
+        *times(results["time"], results["ratio"]),
+        "## Log densities",
+        "Construction, the log density of a sample and its backward pass, in milliseconds and as "
+        "above.",
+        table(
+            ("Method", "Law", "Size", "Milliseconds", "Times ours", "Kernels"),
+            (
+                (
+                    row["method"],
+                    row["law"],
+                    f"{row['batch']:,} x {row['size']:,}",
+                    digits(row["median_ms"]),
+                    f"{row['times_ours']:.2f}",
+                    f"{row['kernels_forward']} + {row['kernels_backward']}",
+                )
+                for row in results["log_prob"]
+            ),
+        ),
         "## Kernels and memory",
         "Operations that launch a kernel, and bytes for each entry of the sample that are kept for "
         "the backward pass: what carries over to a GPU.",
@@ -59,11 +127,66 @@ def benchmarks(results: dict[str, Any]) -> list[str]:
                 for row in results["drawn"]
             ),
         ),
+        *limits(results),
     ]
 
 
-def times(rows: list[Row]) -> Iterable[str]:
+def limits(results: dict[str, Any]) -> Iterable[str]:
+    """What is asked for and not reached, and the operations that the time goes to."""
+    lines, methods = [], []
+    for row in results["ratio"]:
+        method, entries = row["method"], row["batch"] * row["size"]
+        if row["direction"] == "forward":
+            continue
+        least = ASKED.get((method, row["sampler"])) if entries > LARGE else None
+        if entries == SMALL:
+            least = 1.0
+        if least is not None and row["times_ours"] < least:
+            what = f"{row['sampler']}, {row['batch']:,} x {row['size']:,}"
+            lines.append((method, what, f"at least {least:g}", f"{row['times_ours']:.2f}"))
+            methods += [method] if entries > LARGE else []
+    for row in results["floor"]:
+        if row["times"] > FLOOR:
+            lines.append((row["method"], "noise", f"at most {FLOOR:g}", f"{row['times']:.2f}"))
+            methods.append(row["method"])
+    for row in results["drawn"]:
+        if row["times"] > DRAWN:
+            what = f"k = {row['k']} to k = 2, {row['direction']}"
+            found = f"{row['times']:.2f}"
+            lines.append(("GumbelSoftmaxTopK k-hot", what, f"at most {DRAWN:g}", found))
+    if not lines:
+        return
+    yield "## Limits"
+    yield (
+        "What these samplers do not reach: how many times as long as ours the peer takes, and ours "
+        "as its noise and one pass over memory. For a few numbers the time is that of calls, from "
+        "Python and of kernels: the noise has full-range tails, by more kernels than the peers', "
+        "and a distribution is constructed where a function needs none."
+    )
+    yield table(("Method", "Against", "Asked", "Found"), lines)
+    for method in dict.fromkeys(methods):
+        yield f"### Profile of {method}"
+        if method in LIMITS:
+            yield LIMITS[method]
+        yield table(
+            ("Operation", "Calls", "Milliseconds", "Share"),
+            (
+                (
+                    f"`{row['operation']}`",
+                    digits(row["calls"]),
+                    digits(row["ms"]),
+                    f"{row['share']:.0%}",
+                )
+                for row in results["profile"]
+                if row["method"] == method
+            ),
+        )
+
+
+def times(rows: list[Row], ratios: list[Row]) -> Iterable[str]:
     """A table for each size."""
+    keys = ("method", "sampler", "batch", "size", "direction")
+    of_peer = {tuple(row[key] for key in keys): row["times_ours"] for row in ratios}
     for batch, size in dict.fromkeys((row["batch"], row["size"]) for row in rows):
         of_size = [row for row in rows if (row["batch"], row["size"]) == (batch, size)]
         pairs = dict.fromkeys((row["method"], row["sampler"]) for row in of_size)
@@ -76,14 +199,18 @@ def times(rows: list[Row]) -> Iterable[str]:
                     method,
                     sampler,
                     *(
-                        f"{digits(row['median_ms'])} ({row['times_ours']:.2f})"
+                        _time(row, of_peer.get(tuple(row[key] for key in keys))) if row else ""
                         for direction in ("forward", "forward + backward")
-                        for row in [found[method, sampler, direction]]
+                        for row in [found.get((method, sampler, direction))]
                     ),
                 )
                 for method, sampler in pairs
             ),
         )
+
+
+def _time(row: Row, of_ours: float | None) -> str:
+    return digits(row["median_ms"]) + (f" ({of_ours:.2f})" if of_ours else "")
 
 
 def multiples(floor: list[Row], compiled: list[Row]) -> Iterable[tuple[str, ...]]:
@@ -94,25 +221,21 @@ def multiples(floor: list[Row], compiled: list[Row]) -> Iterable[tuple[str, ...]
 
 
 def growth(rows: list[Row]) -> Iterable[str]:
-    """A table for each direction of growth."""
+    """A table for each direction of growth, of sizes that each method has for itself."""
     for along in dict.fromkeys(row["along"] for row in rows):
         chosen = [row for row in rows if row["along"] == along]
-        sizes = list(dict.fromkeys((row["batch"], row["size"]) for row in chosen))
-        found = {(row["method"], row["batch"], row["size"]): row for row in chosen}
-        yield table(
-            ("Method", *(f"{batch:,} x {size:,}" for batch, size in sizes)),
-            (
-                (
-                    method,
-                    *(
-                        f"{digits(row['ns_per_entry'])} ns, {digits(row['bytes_per_entry'])} B"
-                        for size in sizes
-                        for row in [found[method, *size]]
-                    ),
-                )
-                for method in dict.fromkeys(row["method"] for row in chosen)
-            ),
-        )
+        lines = []
+        for method in dict.fromkeys(row["method"] for row in chosen):
+            of_method = [row for row in chosen if row["method"] == method]
+            first, last = of_method[0], of_method[-1]
+            sizes = (f"{row['batch']:,} x {row['size']:,}" for row in (first, last))
+            cells = (
+                f"{digits(row['ns_per_entry'])} ns, {digits(row['bytes_per_entry'])} B"
+                for row in of_method
+            )
+            lines.append((method, " to ".join(sizes), *cells))
+        decades = (f"10^{power} times" if power else "first" for power in range(len(lines[0]) - 2))
+        yield table(("Method", f"Sizes, along {along}", *decades), lines)
 
 
 def digits(value: float) -> str:
