@@ -150,6 +150,16 @@ def normal_density(x: Tensor) -> Tensor:
     return torch.exp(-0.5 * x.square()) / math.sqrt(2 * math.pi)
 
 
+def normal_moments_between(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of order 0, 1 and 2 of the standard normal law, between `a` and `b` alone."""
+    # Both tails at once keep their digits on the side where the mass between is small.
+    mirrored = a > 0
+    low, high = torch.where(mirrored, -b, a), torch.where(mirrored, -a, b)
+    between = torch.special.ndtr(high) - torch.special.ndtr(low)
+    at_a, at_b = normal_density(a), normal_density(b)
+    return between, at_a - at_b, between + a * at_a - b * at_b
+
+
 def log_ndtr(x: Tensor) -> Tensor:
     """The logarithm of the standard normal distribution function (`scipy.special.log_ndtr`).
 

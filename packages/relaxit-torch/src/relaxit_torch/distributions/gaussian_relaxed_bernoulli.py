@@ -12,7 +12,7 @@ from relaxit_torch import constraints, divergences, noise
 from relaxit_torch.outputs import clip
 from relaxit_torch.parameters import Parameter, check
 from relaxit_torch.relaxed_distribution import RelaxedDistribution, in_float32
-from relaxit_torch.special import log, log_ndtr, normal_density
+from relaxit_torch.special import log, log_ndtr, logit_ndtr, normal_moments_between
 
 
 class GaussianRelaxedBernoulli(RelaxedDistribution):
@@ -80,8 +80,7 @@ class GaussianRelaxedBernoulli(RelaxedDistribution):
 
     @in_float32
     def _logits_of_discrete(self) -> Tensor:
-        z = (self.loc - 0.5) / self.scale
-        return log_ndtr(z) - log_ndtr(-z)
+        return logit_ndtr((self.loc - 0.5) / self.scale)
 
     def _relax(self, noise: Tensor) -> Tensor:
         return clip(self._at(noise))
@@ -133,14 +132,8 @@ class GaussianRelaxedBernoulli(RelaxedDistribution):
         return torch.add(self.loc, noise, alpha=self.scale)
 
     def _partial_moments(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Of order 0, 1 and 2 of the standard normal variable between the clipping points."""
-        a, b = -self.loc / self.scale, (1 - self.loc) / self.scale
-        # Both tails at once keep their digits on the side where the mass between is small.
-        mirrored = a > 0
-        low, high = torch.where(mirrored, -b, a), torch.where(mirrored, -a, b)
-        between = ndtr(high) - ndtr(low)
-        at_a, at_b = normal_density(a), normal_density(b)
-        return between, at_a - at_b, between + a * at_a - b * at_b
+        """Of the standard normal variable between the clipping points."""
+        return normal_moments_between(-self.loc / self.scale, (1 - self.loc) / self.scale)
 
 
 @divergences.exact(GaussianRelaxedBernoulli, GaussianRelaxedBernoulli)
