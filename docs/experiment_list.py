@@ -146,6 +146,13 @@ def settings(words: list[str]) -> Iterator[str]:
         place = place or "/" in word or word.endswith((".json", ".png"))
         if word.endswith(".py"):
             yield word.rpartition("/")[2]
-        elif not place and option not in {*PLACES, *MACHINE, "--quiet", "--overwrite", "--"}:
+        elif not place and option not in {
+            *PLACES,
+            *MACHINE,
+            "--quiet",
+            "--overwrite",
+            "--resume",
+            "--",
+        }:
             yield word
         before = word
