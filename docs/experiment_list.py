@@ -17,6 +17,9 @@ PLACES = {"--data-dir", "--json", "--output"}
 MACHINE = ("--device", "--results", "--threads")
 """The same of benchmarks, whose results say by themselves on what they were measured."""
 
+MANNERS = ("--quiet", "--overwrite", "--resume", "--")
+"""Options that change no figure either."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -146,13 +149,6 @@ def settings(words: list[str]) -> Iterator[str]:
         place = place or "/" in word or word.endswith((".json", ".png"))
         if word.endswith(".py"):
             yield word.rpartition("/")[2]
-        elif not place and option not in {
-            *PLACES,
-            *MACHINE,
-            "--quiet",
-            "--overwrite",
-            "--resume",
-            "--",
-        }:
+        elif not place and option not in {*PLACES, *MACHINE, *MANNERS}:
             yield word
         before = word
