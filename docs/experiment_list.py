@@ -51,7 +51,7 @@ EXPERIMENTS = {
         "Bias and variance of estimators",
         "Gradient estimators on two problems whose gradient is known, each multiplied by the "
         "number that gives its mean the length of the exact gradient.",
-        "python packages/relaxit-torch/scripts/plot_bias_variance.py FIGURES FOLDER.png",
+        "python packages/relaxit-vae/scripts/plot_bias_variance.py FIGURES FOLDER.png",
     ),
     "vae-enumeration": Experiment(
         "The bound against enumeration",

@@ -15,7 +15,7 @@ from statistics import mean
 from tempfile import TemporaryDirectory
 
 from relaxit_vae import Config, train
-from relaxit_vae.gradients import gradients
+from relaxit_vae.gradient_quality import gradients
 from relaxit_vae.provenance import provenance
 
 SEEDS = (0, 1, 2)

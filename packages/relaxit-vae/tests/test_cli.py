@@ -6,6 +6,7 @@ from dataclasses import fields
 import pytest
 from typer.testing import CliRunner
 
+import relaxit_vae
 from relaxit_vae import Config
 from relaxit_vae.cli import app
 
@@ -96,6 +97,8 @@ def test_pictures_are_replaced_only_when_told(checkpoint, tmp_path, command, nam
         ("evaluate --checkpoint absent.ckpt", "absent.ckpt does not exist"),
         ("sample --checkpoint absent.ckpt", "absent.ckpt does not exist"),
         ("reconstruct --checkpoint .", "--checkpoint must be written by"),
+        ("train --strategy nonsense", "--devices, --strategy and --accelerator must be what Li"),
+        ("train --accelerator nonsense", "--devices, --strategy and --accelerator must be what"),
     ],
 )
 def test_errors_are_one_line_and_a_status(arguments, complaint, tmp_path, monkeypatch):
@@ -106,6 +109,12 @@ def test_errors_are_one_line_and_a_status(arguments, complaint, tmp_path, monkey
     (line,) = result.stderr.strip().splitlines()
     assert line.startswith("relaxit-vae: ")
     assert complaint in line
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_every_command_is_a_function_too():
+    for command in app.registered_commands:
+        assert callable(getattr(relaxit_vae, command.callback.__name__))
 
 
 def test_a_damaged_data_file_is_one_line(tmp_path, mnist):

@@ -12,7 +12,7 @@ from relaxit_vae import VAE, Config, InputError, train
 from relaxit_vae.cli import app
 from relaxit_vae.codes import Code
 from relaxit_vae.estimation import as_one_event, estimators_by_name, find_estimator
-from relaxit_vae.gradients import exact_gradient, gradients
+from relaxit_vae.gradient_quality import exact_gradient, gradients
 from relaxit_vae.objective import log_likelihood
 
 ONLY_BITS = {"arm", "disarm"}
@@ -113,6 +113,12 @@ def test_unbiased_estimators_are_on_the_exact_gradient(checkpoint, mnist):
     assert biased.bias_squared > 5 * biased.bias_squared_stderr
 
 
+@pytest.mark.parametrize("images", [0, 51])
+def test_gradients_refuse_images_that_there_are_not(checkpoint, mnist, images):
+    with pytest.raises(InputError, match=f"--images must be among 1 to 50, but got {images}"):
+        gradients(checkpoint, images=images, data_dir=mnist)
+
+
 def test_gradients_are_a_function_of_the_seed(checkpoint, mnist):
     options = {"samples": 10, "images": 3, "data_dir": mnist}
     first, again, other = (gradients(checkpoint, seed=seed, **options) for seed in (1, 1, 2))
@@ -138,7 +144,7 @@ def test_codes_that_cannot_be_enumerated_are_refused(mnist, tmp_path):
     with pytest.raises(InputError, match="--estimators must be different, but got exact, exact"):
         gradients(run.checkpoint, estimators=["exact", "exact"], data_dir=mnist)
     with pytest.raises(InputError, match=r"at most max_states = 65536 .* 2\^20"):
-        gradients(run.checkpoint, data_dir=mnist)
+        gradients(run.checkpoint, images=4, data_dir=mnist)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_a_run_that_is_killed_three_times_ends_as_if_it_had_not_been(tmp_path):
     assert metrics(whole) == metrics(killed)
     starts = re.findall(r"epoch (\d) starts", log.read_text())
     assert set(starts) == set("1234")
-    assert len(starts) <= 4 + 3
+    assert 4 < len(starts) <= 4 + 3  # a kill hit an epoch, and none cost more than that epoch
 
 
 def metrics(folder):

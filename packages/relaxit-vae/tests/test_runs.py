@@ -198,6 +198,12 @@ def test_options_train(config, options):
     assert -1000 < run.evaluation.bound < 0
 
 
+def test_a_single_step_has_the_first_temperature(config):
+    options = {"temperature": 1.0, "final_temperature": 0.1, "batch_size": 1000}
+    run = train(config(**options), quiet=True, importance_samples=1)
+    assert VAE.load(run.checkpoint).latent.temperature == 1.0
+
+
 def test_the_temperature_is_annealed_and_kept(config):
     options = {"temperature": 1.0, "final_temperature": 0.25, "annealing": "linear"}
     run = train(config(epochs=2, batch_size=50, **options), quiet=True, importance_samples=3)

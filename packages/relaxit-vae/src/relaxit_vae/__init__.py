@@ -1,7 +1,8 @@
 """Variational autoencoders on MNIST with any relaxed discrete latent of `relaxit_torch`.
 
 `train(Config(...))` leaves a run in a folder; `sample`, `reconstruct` and `evaluate` take its
-checkpoint; `compare` trains several. The command `relaxit-vae` does the same.
+checkpoint; `compare` trains several, and `gradients` compares estimators inside one. The command
+`relaxit-vae` does the same.
 """
 
 from importlib import import_module
@@ -14,6 +15,7 @@ from relaxit_vae.errors import TrainingError as TrainingError
 if TYPE_CHECKING:
     from relaxit_vae.comparison import compare as compare
     from relaxit_vae.evaluation import Evaluation as Evaluation
+    from relaxit_vae.gradient_quality import gradients as gradients
     from relaxit_vae.laplace import Bridge as Bridge
     from relaxit_vae.laplace import bridge as bridge
     from relaxit_vae.module import VAE as VAE
@@ -31,6 +33,7 @@ _HOMES = {
     "bridge": "laplace",
     "compare": "comparison",
     "evaluate": "runs",
+    "gradients": "gradient_quality",
     "reconstruct": "runs",
     "sample": "runs",
     "train": "runs",
@@ -47,6 +50,7 @@ __all__ = [
     "bridge",
     "compare",
     "evaluate",
+    "gradients",
     "reconstruct",
     "sample",
     "train",

@@ -259,7 +259,7 @@ def gradients(
 ) -> None:
     """Compare gradient estimates in a trained model with the sum over all codes: gradients.png."""
     with one_line_errors(), status("Comparing gradients", quiet):
-        from relaxit_vae.gradients import gradients as compared
+        from relaxit_vae.gradient_quality import gradients as compared
 
         target = picture(output, "gradients.png", overwrite)
         if csv_file and csv_file.exists() and not overwrite:

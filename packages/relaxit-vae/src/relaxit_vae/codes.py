@@ -52,18 +52,19 @@ class SignsOfNormal(Distribution):
     """Bits `1[u > 0]` of a normal vector `u = loc + L z`, given one after the other.
 
     Given the normal variables before it, bit `k` is 1 with probability
-    `Phi((loc_k + sum_{j<k} L_kj z_j) / L_kk)`: these multiply to a density of the bits together
-    with the levels in (0, 1) that `z` has among the normal values of the same sign, counting
-    measure times Lebesgue's. A model that takes those levels for uniform and its bits for free of
-    each other gives the bits any probability that it likes, and the levels change nothing: an
-    importance weight `log p(image | bits) + log p(bits) - log_prob(u)` is valid. It varies far less
-    than the ratio of two normal densities, and not at all, given the bits, without correlation.
+    `Phi((loc_k + sum_{j<k} L_kj z_j) / L_kk)`. These multiply to the density, with respect to
+    counting measure times Lebesgue's, of the bits together with the level in (0, 1) that each `z_k`
+    has among the values that give the same bit. Add such levels to a model of bits, uniform and not
+    read by its decoder: it gives each image the same probability as before. So
+    `log p(image | bits) + log p(bits) - log_prob(u)` is a valid importance weight. It varies far
+    less than the ratio of two normal densities, and not at all, given the bits, without
+    correlation. As a prior, whose levels must be uniform, take it without correlation only.
     This factorisation of an orthant probability is that of the simulator of Geweke, Hajivassiliou
     and Keane (Geweke 1991).
 
     Args:
         loc: real, `(*batch, n)`.
-        scale_tril: lower triangular with a positive diagonal, `(*batch, n, n)`.
+        scale_tril: Cholesky factor of a correlation matrix, `(*batch, n, n)`: rows of length 1.
 
     Values `u` are of shape `(*sample, *batch, n)`, and `mean` is that of the bits.
 
@@ -76,7 +77,7 @@ class SignsOfNormal(Distribution):
     support = constraints.real_vector
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {
         "loc": constraints.real_vector,
-        "scale_tril": constraints.lower_cholesky,
+        "scale_tril": constraints.corr_cholesky,
     }
 
     def __init__(self, loc: Tensor, scale_tril: Tensor) -> None:
@@ -86,8 +87,7 @@ class SignsOfNormal(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        scale = self.scale_tril.square().sum(dim=-1).sqrt()
-        return torch.special.ndtr(self.loc / scale).expand(self.batch_shape + self.event_shape)
+        return torch.special.ndtr(self.loc).expand(self.batch_shape + self.event_shape)
 
     def sample(self, sample_shape: Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         """Normal vectors, of which the decoder reads the signs."""

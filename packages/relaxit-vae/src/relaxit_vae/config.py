@@ -86,7 +86,8 @@ class Config:
     kl: Divergence | None = option(
         None,
         "Divergence in the objective; by default one that makes it a bound: discrete with hard "
-        "values; with relaxed values closed-form if there is one, else relaxed.",
+        "values; with relaxed values closed-form if there is one, else relaxed. Where the relaxed "
+        "laws have no finite one it is discrete, and no bound.",
     )
     estimator: str | None = option(
         None,

@@ -198,7 +198,10 @@ class Latent(nn.Module):
         return self._distribution(self.raw_prior, shared, log_space=log_space)
 
     def code_prior(self) -> Distribution:
-        """The prior of `Code`: exactly uniform, unless it is learned or no discrete law."""
+        """The prior of `Code`: exactly uniform, unless it is learned or no discrete law.
+
+        Its bits are free of each other, as `SignsOfNormal` needs it.
+        """
         law = Code.of(self.prior()).law
         return uniform_like(law) if self.uniform and hasattr(law, "logits") else law
 

@@ -229,7 +229,7 @@ class VAE(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         if self.config.final_temperature:
             self.latent.temperature = self.temperature_at(
-                self.global_step / (self.trainer.estimated_stepping_batches - 1)
+                self.global_step / max(self.trainer.estimated_stepping_batches - 1, 1)
             )
         place = self.global_step, self.global_rank
         draw_from("training", self.config.seed, *place, device=self.device)

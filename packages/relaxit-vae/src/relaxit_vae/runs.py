@@ -5,7 +5,7 @@ import logging
 import shutil
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -13,7 +13,8 @@ from statistics import median
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
@@ -74,11 +75,11 @@ def train(
         if model.begins_at_mean:
             model.match_mean(training[:])
         checkpoint = _last_checkpoint(config) if resume else None
+        history = History(config.folder)
+        trainer = _training(config, history, quiet)
         if not resume and is_first_process():
             _make_folder(config.folder, overwrite)
             config.save(config.folder / "config.json")
-        history = History(config.folder)
-        trainer = _trainer(config, history, quiet)
         digits = Digits(training, test, batch_size=config.batch_size, seed=config.seed)
         trainer.fit(model, digits, ckpt_path=checkpoint, weights_only=True)
         model.importance_samples = importance_samples
@@ -117,16 +118,13 @@ def evaluate(
     model, test = VAE.load(checkpoint), load_images("test", data_dir)
     model.evaluation_seed, model.importance_samples = seed, importance_samples
     with _hushed():
-        trainer = Trainer(
+        trainer = _trainer(
             devices=devices,
             strategy=strategy,
             accelerator=accelerator,
-            callbacks=[] if quiet else [RichProgressBar()],
-            enable_progress_bar=not quiet,
+            quiet=quiet,
             logger=False,
             enable_checkpointing=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
         )
         trainer.test(model, Digits(None, test, batch_size=batch_size), verbose=False)
     return model.evaluation()
@@ -144,9 +142,9 @@ def reconstruct(
     return _reconstruct(VAE.load(checkpoint), load_images("test", data_dir), seed)
 
 
-def as_json(evaluation: Evaluation, **more: Any) -> str:
+def as_json(evaluation: Evaluation) -> str:
     """The figures for machines."""
-    return json.dumps(asdict(evaluation) | more, indent=2) + "\n"
+    return json.dumps(asdict(evaluation), indent=2) + "\n"
 
 
 @torch.inference_mode()
@@ -199,31 +197,58 @@ def _draw(model: VAE, test: Images, folder: Path, history: History) -> None:
     figures.show_in_tensorboard(folder / "tensorboard", sorted(folder.glob("*.png")))
 
 
-def _trainer(config: Config, history: History, quiet: bool) -> Trainer:
+def _training(config: Config, history: History, quiet: bool) -> Trainer:
     checkpoints = ModelCheckpoint(
         dirpath=config.folder / "checkpoints",
         filename="last",
         enable_version_counter=False,
         save_on_train_epoch_end=True,
     )
-    progress = [] if quiet else [RichProgressBar()]
-    return Trainer(
-        max_epochs=config.epochs,
+    return _trainer(
         devices=config.devices,
         strategy=config.strategy,
         accelerator=config.accelerator,
+        quiet=quiet,
+        callbacks=[history, checkpoints],
+        max_epochs=config.epochs,
         precision=config.precision,
         plugins=[AtomicCheckpointIO()],
         logger=TensorBoardLogger(
             config.folder, name="tensorboard", version="", default_hp_metric=False
         ),
-        callbacks=[history, checkpoints, *progress],
-        enable_progress_bar=not quiet,
-        enable_model_summary=False,
         log_every_n_steps=1,
         num_sanity_val_steps=0,
-        use_distributed_sampler=False,
     )
+
+
+def _trainer(
+    *,
+    devices: int,
+    strategy: str,
+    accelerator: str,
+    quiet: bool,
+    callbacks: Sequence[Callback] = (),
+    **options: Any,
+) -> Trainer:
+    """What training and evaluation share. Raises `InputError` for what Lightning refuses."""
+    progress = [] if quiet else [RichProgressBar()]
+    try:
+        return Trainer(
+            devices=devices,
+            strategy=strategy,
+            accelerator=accelerator,
+            callbacks=[*callbacks, *progress],
+            enable_progress_bar=not quiet,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            **options,
+        )
+    except (ValueError, MisconfigurationException) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            "--devices, --strategy and --accelerator must be what Lightning can do here, "
+            f"but got {devices}, {strategy} and {accelerator}: {reason}"
+        ) from error
 
 
 def _last_checkpoint(config: Config) -> Path | None:

@@ -51,15 +51,18 @@ def gradients(
         seed: of all draws.
 
     Raises:
-        InputError: the codes are too many to be enumerated, or not of that kind; an estimator that
-            does not exist or does not suit them.
+        InputError: the codes are too many to be enumerated, or not of that kind; more images than
+            there are; an estimator that does not exist or does not suit them.
     """
     model = VAE.load(checkpoint)
     found = {name: find_estimator(name, flag="--estimators") for name in estimators}
     if len(found) < len(estimators):
         raise InputError(f"--estimators must be different, but got {', '.join(estimators)}")
+    available = load_images("test", data_dir)
+    if not 1 <= images <= len(available):
+        raise InputError(f"--images must be among 1 to {len(available)}, but got {images}")
     with drawn_from("gradients", seed):
-        test = binarized(load_images("test", data_dir)[:images], model.config.binarize)
+        test = binarized(available[:images], model.config.binarize)
         code, prior = Code.of(model.posterior(test)), model.latent.code_prior()
         law = as_one_event(code.law, prior)
         try:

@@ -1,6 +1,6 @@
 r"""Measures all gradient estimators on two problems and draws the bias-variance plane.
 
-    cd packages/relaxit-torch
+    cd packages/relaxit-vae
     python scripts/plot_bias_variance.py ../../docs/results/estimators.json \
         ../../docs/images/bias-variance.png
 
