@@ -11,6 +11,7 @@ import scipy.special
 import scipy.stats
 import torch
 
+import relaxit_torch as rt
 from relaxit_torch import special
 from relaxit_torch.straight_through import straight_through
 
@@ -46,6 +47,27 @@ def test_the_log_density_of_the_logistic_law_is_that_of_scipy(dtype: torch.dtype
     expected = scipy.stats.logistic.logpdf(x.double().numpy())
     found = special.log_logistic_density(x).double()
     np.testing.assert_allclose(found, expected, rtol=4 * torch.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("x", [-torch.inf, torch.inf])
+def test_the_log_density_of_the_logistic_law_is_minus_infinity_at_both_ends(
+    dtype: torch.dtype, x: float
+) -> None:
+    end = torch.tensor(x, dtype=dtype, requires_grad=True)
+    density = special.log_logistic_density(end)
+    assert density == -torch.inf
+    assert torch.autograd.grad(density, end)[0].isfinite()
+
+
+@pytest.mark.parametrize("value", [-torch.inf, torch.inf])
+def test_the_log_density_of_the_logit_space_class_is_minus_infinity_at_both_ends(
+    value: float,
+) -> None:
+    logits = torch.tensor([-1.0, 0.0, 2.0])
+    law = rt.LogitBinaryConcrete(0.5, logits=logits, validate_args=False)
+    found = law.log_prob(torch.full_like(logits, value))
+    torch.testing.assert_close(found, torch.full_like(logits, -torch.inf))
 
 
 def test_the_log_density_of_the_logistic_law_has_two_derivatives_at_0_too() -> None:

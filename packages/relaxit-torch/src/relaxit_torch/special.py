@@ -35,7 +35,8 @@ def log_logistic_density(x: Tensor) -> Tensor:
 
     It is `logsigmoid(x) + logsigmoid(-x)`, of which one is enough: their difference is `x`.
     """
-    return 2 * torch.nn.functional.logsigmoid(x) - x
+    # At -inf the difference is held finite: -inf + inf would be NaN.
+    return 2 * torch.nn.functional.logsigmoid(x) - x.clamp(min=torch.finfo(x.dtype).min)
 
 
 def log_softmax(scores: Tensor) -> Tensor:
