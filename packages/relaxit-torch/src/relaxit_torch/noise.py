@@ -47,7 +47,8 @@ def logistic(shape: torch.Size, *, dtype: torch.dtype, device: torch.device) -> 
 
 def normal(shape: torch.Size, *, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Normal(0, 1)."""
-    return torch.randn(shape, dtype=dtype, device=device)
+    # Here and below a tuple: torch takes as long to read a `Size` as for a small kernel.
+    return torch.randn(tuple(shape), dtype=dtype, device=device)
 
 
 def uniform_from_integer(integer: Tensor) -> Tensor:
@@ -102,6 +103,6 @@ def _random_bits(shape: torch.Size, double: bool, device: torch.device) -> Tenso
             pass
         else:
             integers = bits.view(width)
-            return (integers if integers.numel() == count else integers[:count]).view(shape)
+            return (integers if integers.numel() == count else integers[:count]).view(tuple(shape))
     limits = torch.iinfo(width)
     return torch.randint(limits.min, limits.max, shape, dtype=width, device=device)

@@ -79,22 +79,24 @@ def unify(
     plain: dict[str, Parameter] = {}
     given: dict[str, Any] = {}
     for name, value in parameters.items():
-        if name in numbers and isinstance(value, Real):
+        if name in numbers and isinstance(value, float | Real):  # `Real` alone takes longer
             plain[name] = float(value)
         else:
             given[name] = value
     tensors = _alike(given)
     batch_shapes, event_shapes = {}, {}
+    event_sizes: set[int] = set()
     for name, tensor in tensors.items():
-        event_dim = constraints[name].event_dim
-        split = tensor.dim() - event_dim
+        event_dim, shape = constraints[name].event_dim, tensor.shape
+        split = len(shape) - event_dim
         if split < 0:
             raise ValueError(
                 f"{name} must have at least {event_dim} dimension(s), "
                 f"but got shape {tuple(tensor.shape)}"
             )
-        batch_shapes[name], event_shapes[name] = tensor.shape[:split], tensor.shape[split:]
-    if len({size for shape in event_shapes.values() for size in shape}) > 1:
+        batch_shapes[name], event_shapes[name] = shape[:split], shape[split:]
+        event_sizes.update(event_shapes[name])
+    if len(event_sizes) > 1:
         found = ", ".join(f"{n} {tuple(shape)}" for n, shape in event_shapes.items() if shape)
         raise ValueError(f"events of parameters must have one size, but got {found}")
     return {**plain, **tensors}, _broadcast(batch_shapes)
@@ -109,9 +111,11 @@ def expand(
     expanded = dict(parameters)
     for name, value in parameters.items():
         if isinstance(value, Tensor):
-            shape = batch_shape + value.shape[value.dim() - constraints[name].event_dim :]
+            own = value.shape
+            split = len(own) - constraints[name].event_dim
             # A view of a leaf is no leaf: it could not be copied.
-            expanded[name] = value if value.shape == shape else value.expand(shape)
+            if own[:split] != batch_shape:
+                expanded[name] = value.expand(batch_shape + own[split:])
     return expanded
 
 

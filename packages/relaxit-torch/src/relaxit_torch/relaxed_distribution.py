@@ -110,14 +110,16 @@ class RelaxedDistribution(TorchDistribution):
         )
         # torch's own validation cannot read numbers and does not name the offending entry.
         validate = Distribution._validate_args if validate_args is None else validate_args
-        for name, value in given.items() if validate else ():
-            region: Any = self.arg_constraints[name]
-            _parameters.check(name, value, region)
+        if validate:
+            for name, value in given.items():
+                region: Any = self.arg_constraints[name]
+                _parameters.check(name, value, region)
         self._set_parameters(given, batch_shape)
         self._made_in_trace = torch.compiler.is_compiling()
         # What the edge of the support means: `dtype` of the copy that works in float32 differs.
-        self.storage_dtype = self.dtype
-        Distribution.__init__(self, batch_shape, self._infer_event_shape(), validate_args=False)
+        self.storage_dtype = self._dtype
+        # All that `Distribution.__init__` does without its validation.
+        self._batch_shape, self._event_shape = batch_shape, self._infer_event_shape()
         self._validate_args = validate
 
     # -- what a subclass implements -------------------------------------------------------------
@@ -155,10 +157,10 @@ class RelaxedDistribution(TorchDistribution):
     def _infer_event_shape(self) -> torch.Size:
         """By default the trailing dimensions of the first parameter that has as many."""
         support: Any = type(self).support
+        given, event_dim = vars(self), support.event_dim
         for name, constraint in self.arg_constraints.items():
-            if name in self.__dict__ and constraint.event_dim == support.event_dim:
-                shape = self.__dict__[name].shape if name not in self.numbers else ()
-                return torch.Size(shape[len(shape) - support.event_dim :])
+            if name in given and constraint.event_dim == event_dim:
+                return given[name].shape[-event_dim:] if event_dim else torch.Size()
         raise NotImplementedError(f"{self._name} must implement _infer_event_shape")
 
     # -- sampling -------------------------------------------------------------------------------
