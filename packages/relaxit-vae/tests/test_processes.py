@@ -3,8 +3,13 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+import torch
+
+from relaxit_vae import VAE, Config
+from relaxit_vae.data import Batch, IndexBatches
 
 SHARED = ["--devices", "2", "--strategy", "ddp", "--accelerator", "cpu"]
 
@@ -44,6 +49,33 @@ def test_two_processes_train_to_the_same_bound(runs):
     assert one["elbo"] == pytest.approx(two["elbo"], abs=5)  # 8 epochs of 7 steps: not converged
     last = [(folder / "metrics.csv").read_text().splitlines()[-1] for folder in folders]
     assert [row.split(",")[:2] for row in last] == [["8", "56"], ["8", "56"]]
+
+
+def test_the_mean_gradient_of_unequal_shares_is_that_of_the_whole_batch(few, monkeypatch):
+    """Bounds after a few epochs would not show a loss of another scale; gradients do.
+
+    The expectation over all codes is exact, so that no noise tells the shares from the batch.
+    """
+    torch.manual_seed(0)
+    options = {"latent": "gumbel-softmax", "variables": 2, "categories": 3, "hidden": (16,)}
+    vae = VAE(Config(estimator="exact", **options)).double()
+    images = few[:15].double()
+    parameters = [parameter for parameter in vae.parameters() if parameter.requires_grad]
+    whole = torch.autograd.grad(-vae.objective(images).elbo.mean(), parameters)
+
+    monkeypatch.setattr(VAE, "trainer", SimpleNamespace(world_size=2))
+    vae.on_train_epoch_start()
+    shares, sizes = [], []
+    for process in range(2):
+        ((index, total),) = IndexBatches(15, 15, process=process, processes=2)
+        loss = vae.training_step(Batch(images[index], total), 0)
+        shares.append(torch.autograd.grad(loss, parameters))
+        sizes.append(len(index))
+    assert sizes == [8, 7]
+    for expected, one, two in zip(whole, *shares, strict=True):
+        assert expected.abs().sum() > 0
+        # Sums of 15 terms in another order, in float64.
+        torch.testing.assert_close((one + two) / 2, expected, rtol=1e-10, atol=1e-12)
 
 
 def test_two_processes_evaluate_to_the_same_figures(runs, mnist):
