@@ -92,7 +92,15 @@ def test_pictures_are_replaced_only_when_told(checkpoint, tmp_path, command, nam
         ("train --latent hard-concrete --kl closed-form", "--kl must be a divergence that the lat"),
         ("train --resume", "--resume must find a run in --output, but runs/binary-concrete/config"),
         ("train --config absent.json", "--config must be a file, but absent.json does not exist"),
-        ("compare --latent binary-concrete:x=1", "options must be those of Config"),
+        (
+            "compare --latent hard-concrete,binary-concrete:x=1",
+            "options of --latent must be those of train, but got x=1 in binary-concrete:x=1",
+        ),
+        (
+            "train --latent gumbel-softmax --estimator reinmax:temperature=1.3 --temperature 0.5",
+            "--temperature must be left out where the estimator has a temperature of its own, "
+            "but got 0.5 with reinmax:temperature=1.3",
+        ),
         ("train --hidden 16,0", "--hidden must be greater than 0, but got 0"),
         ("evaluate --checkpoint absent.ckpt", "absent.ckpt does not exist"),
         ("sample --checkpoint absent.ckpt", "absent.ckpt does not exist"),

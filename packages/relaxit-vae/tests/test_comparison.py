@@ -30,7 +30,14 @@ def test_an_estimator_is_the_last_option_and_brings_its_own():
     ("latent", "complaint"),
     [
         ("binary-concrete,concrete", "--latent must be one of"),
-        ("binary-concrete:tau=1", "options must be those of Config"),
+        (
+            "gumbel-softmax,binary-concrete:tau=1",
+            "options of --latent must be those of train, but got tau=1 in binary-concrete:tau=1",
+        ),
+        (
+            "gumbel-softmax,gumbel-softmax:temperature=1:estimator=reinmax:temperature=1.3",
+            "--temperature must be left out where the estimator has a temperature of its own",
+        ),
         ("binary-concrete:variables=x", "--variables must be an integer"),
         ("binary-concrete:k=2", "--k must be an option of the latent"),
         ("binary-concrete,binary-concrete", "twice"),

@@ -65,6 +65,14 @@ def test_the_temperature_of_the_run_is_that_of_the_estimator(few):
     assert not torch.equal(gradient("reinmax", 1.3), gradient("reinmax", None))
 
 
+@pytest.mark.parametrize("option", ["temperature", "final_temperature"])
+def test_a_temperature_that_the_estimator_would_not_take_is_refused(option):
+    flag = "--" + option.replace("_", "-")
+    with pytest.raises(InputError, match=rf"^{flag} must be left out .* but got 0\.1 with reinmax"):
+        model(latent="gumbel-softmax", estimator="reinmax:temperature=1.3", **{option: 0.1})
+    model(latent="gumbel-softmax", estimator="exact", **{option: 0.1})  # that has none
+
+
 def test_annealing_begins_at_the_temperature_of_the_estimator():
     vae = model(latent="gumbel-softmax", estimator="reinmax", final_temperature=0.1)
     assert (vae.first_temperature, vae.temperature_at(1.0)) == (1.0, 0.1)

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 from relaxit_vae import figures
 from relaxit_vae.config import Config
 from relaxit_vae.errors import InputError
-from relaxit_vae.estimation import find_estimator
+from relaxit_vae.estimation import chosen_estimator, find_estimator
 from relaxit_vae.files import write_text
 from relaxit_vae.latents import Latent
 from relaxit_vae.processes import is_first_process
@@ -66,9 +66,14 @@ def entries(config: Config) -> list[Entry]:
         for word in words:
             option, _, value = word.partition("=")
             option = option.replace("-", "_")
+            if option not in types:
+                raise InputError(
+                    f"options of --latent must be those of train, but got {word} in {name.strip()}"
+                )
             own[option] = value or (True if types.get(option) is bool else value)
         entry = Entry(name.strip(), Config.from_plain(config.plain() | own))
         Latent.from_config(entry.config)
+        chosen_estimator(entry.config)
         if entry.name in found:
             raise InputError(f"--latent must name each latent once, but got {entry.name} twice")
         found[entry.name] = entry

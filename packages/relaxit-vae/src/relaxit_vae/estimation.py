@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 
 from relaxit_torch import estimators
+from relaxit_vae.config import Config, flag
 from relaxit_vae.errors import InputError
 
 Estimator = Callable[..., Tensor]
@@ -25,6 +26,26 @@ def estimators_by_name() -> dict[str, Estimator]:
         for name, value in sorted(vars(estimators).items())
         if inspect.isfunction(value)
     }
+
+
+def chosen_estimator(config: Config) -> Estimator | None:
+    """The estimator of a run, if it has one.
+
+    Raises:
+        InputError: it does not exist, or it has a temperature of its own besides that of the run,
+            which it would not take.
+    """
+    if not config.estimator:
+        return None
+    estimator = find_estimator(config.estimator)
+    if _fixes_temperature(estimator):
+        for name in ("temperature", "final_temperature"):
+            if given := getattr(config, name):
+                raise InputError(
+                    f"{flag(name)} must be left out where the estimator has a temperature of its "
+                    f"own, but got {given} with {config.estimator}"
+                )
+    return estimator
 
 
 def find_estimator(words: str, *, flag: str = "--estimator") -> Estimator:
@@ -47,14 +68,17 @@ def find_estimator(words: str, *, flag: str = "--estimator") -> Estimator:
 
 def own_temperature(estimator: Estimator) -> float | None:
     """The temperature that it has by default; `None` if it has none, or it was given."""
-    fixed = isinstance(estimator, functools.partial) and "temperature" in estimator.keywords
     option = inspect.signature(estimator).parameters.get("temperature")
-    return None if option is None or fixed else float(option.default)
+    return None if option is None or _fixes_temperature(estimator) else float(option.default)
 
 
 def as_one_event(law: Distribution, prior: Distribution) -> Distribution:
     """The law of all variables of an image, which the decoder couples; batch shape `(batch,)`."""
     return Independent(law, len(prior.batch_shape)) if prior.batch_shape else law
+
+
+def _fixes_temperature(estimator: Estimator) -> bool:
+    return isinstance(estimator, functools.partial) and "temperature" in estimator.keywords
 
 
 def _option(word: str, estimator: Estimator, flag: str) -> tuple[str, Any]:

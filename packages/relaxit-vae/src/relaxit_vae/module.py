@@ -15,7 +15,7 @@ from relaxit_vae.codes import Code
 from relaxit_vae.config import Config
 from relaxit_vae.data import PIXELS, Batch, Piece
 from relaxit_vae.errors import InputError, TrainingError
-from relaxit_vae.estimation import as_one_event, find_estimator, own_temperature
+from relaxit_vae.estimation import as_one_event, chosen_estimator, own_temperature
 from relaxit_vae.evaluation import Evaluation, binarized, moments, summarised
 from relaxit_vae.latents import Latent, readable
 from relaxit_vae.networks import mlp
@@ -44,7 +44,7 @@ class VAE(LightningModule):
         self.latent = Latent.from_config(config)
         self.encoder = mlp([PIXELS, *config.hidden, self.latent.parameter_size])
         self.decoder = mlp([self.latent.code_size, *reversed(config.hidden), PIXELS])
-        self.estimator = find_estimator(config.estimator) if config.estimator else None
+        self.estimator = chosen_estimator(config)
         if self.estimator and self.latent.temperature and not config.temperature:
             self.latent.temperature = own_temperature(self.estimator) or self.latent.temperature
         self.first_temperature = self.latent.temperature
