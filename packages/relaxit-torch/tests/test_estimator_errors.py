@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import torch
 from torch import Tensor
@@ -190,6 +192,11 @@ def first(value: Tensor) -> Tensor:
 def test_errors_say_what_must_hold_and_what_was_given(call, error, message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", [n for n, v in vars(estimators).items() if inspect.isfunction(v)])
+def test_every_estimator_says_what_it_refuses(name: str) -> None:
+    assert "\nRaises:\n" in inspect.getdoc(getattr(estimators, name))
 
 
 @pytest.mark.parametrize("name", ["reinmax", "gumbel_softmax", "gumbel_rao", "rebar"])

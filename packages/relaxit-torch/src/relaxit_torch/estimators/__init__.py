@@ -25,8 +25,14 @@ of $E\,f(z)$, $z \sim$ `distribution`, with respect to the logits.
 `torch.compile(fullgraph=True)` works on all but those that take a gradient on the way, where the
 graph breaks: `rebar`, `relax`, and what learns parameters.
 
-With validation (the default of torch's distributions), logits and temperatures are checked, which
-synchronises a GPU; kinds and shapes are checked always.
+All raise `TypeError` for a distribution of another kind and for a result of `f` that is no tensor,
+and `ValueError` for logits that do not require a gradient or are not finite, and for a result of
+`f` of another shape. Where `f` must be differentiable, a result without gradient is a `ValueError`
+too; under `torch.no_grad()` neither this nor the gradient of the logits is asked for, and `rebar`
+and `relax` return before they look at the temperature. What else an estimator refuses, it says.
+
+With validation (the default of torch's distributions), the entries of logits and of options that
+are tensors are checked, which synchronises a GPU; kinds, shapes and numbers are checked always.
 
 Example:
     >>> import torch

@@ -23,6 +23,10 @@ def arm(distribution: Distribution, f: Function) -> Tensor:
         distribution: `Bernoulli`, or `Independent` of it; see `relaxit_torch.estimators`.
         f: likewise; the value is the mean over the pair.
 
+    Raises:
+        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
+        TypeError: a distribution that is not binary.
+
     Example:
         >>> import torch
         >>> from torch.distributions import Bernoulli
@@ -52,6 +56,10 @@ def disarm(distribution: Distribution, f: Function) -> Tensor:
     Args:
         distribution: `Bernoulli`, or `Independent` of it; see `relaxit_torch.estimators`.
         f: likewise; the value is the mean over the pair.
+
+    Raises:
+        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
+        TypeError: a distribution that is not binary.
 
     Example:
         >>> import torch

@@ -33,6 +33,11 @@ def rebar(
             gradient, it gets that of the variance.
         scale: $\eta$, a number or a tensor that broadcasts to the batch shape; likewise.
 
+    Raises:
+        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
+        ValueError: a temperature that is not positive and finite, a scale that is not finite or is
+            the number 0, or one of them that does not broadcast.
+
     Example:
         >>> import torch
         >>> from torch.distributions import Bernoulli
@@ -85,6 +90,14 @@ def relax(
             gradient, it gets that of the variance.
         scale: $\eta$, a number or a tensor that broadcasts to the batch shape; likewise. With the
             number 0, `f` is not relaxed.
+
+    Raises:
+        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
+        TypeError, ValueError: likewise for the result of `control_variate`, and for one that is not
+            differentiable.
+        ValueError: a temperature that is not positive and finite, a scale that is not finite, or
+            one of them that does not broadcast; the scale 0 without a `control_variate`; with
+            another scale, an `f` that is not differentiable.
 
     Example:
         >>> import torch

@@ -22,6 +22,10 @@ def exact(distribution: Distribution, f: Function, *, max_states: int = MAX_STAT
         f: is called once, on `(states, *batch, *event)`.
         max_states: more states than this are refused.
 
+    Raises:
+        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
+        ValueError: an event of more than `max_states` states.
+
     Example:
         >>> import torch
         >>> from torch.distributions import OneHotCategorical

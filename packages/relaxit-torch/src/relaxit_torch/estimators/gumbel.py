@@ -32,6 +32,10 @@ def gumbel_softmax(
         f: likewise, on the interior of the simplex or of (0, 1).
         temperature: $\tau > 0$, a number or a tensor of one for each variable.
 
+    Raises:
+        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
+        ValueError: a temperature that is not positive and finite, or does not broadcast.
+
     Example:
         >>> import torch
         >>> from torch.distributions import OneHotCategorical
@@ -62,6 +66,10 @@ def gumbel_softmax_straight_through(
         distribution: see `relaxit_torch.estimators`.
         f: likewise; differentiated at discrete samples.
         temperature: $\tau > 0$, a number or a tensor of one for each variable.
+
+    Raises:
+        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
+        ValueError: a temperature that is not positive and finite, or does not broadcast.
 
     Example:
         >>> import torch
@@ -99,6 +107,11 @@ def gumbel_rao(
         temperature: $\tau > 0$, a number or a tensor of one for each variable.
         samples: how often the noise is drawn; time and memory grow with it, evaluations of `f`
             do not.
+
+    Raises:
+        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
+        ValueError: a temperature that is not positive and finite, or does not broadcast; `samples`
+            that are no positive integer.
 
     Example:
         >>> import torch

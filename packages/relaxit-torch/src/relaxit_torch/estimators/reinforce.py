@@ -34,6 +34,11 @@ def score_function(
             batch shape: itself, such as the output of a network; if it requires a gradient, it
             gets that of the mean of $(f(z) - b)^2$ over the samples, and learns to predict `f`.
 
+    Raises:
+        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
+        ValueError: `samples` that are no positive integer, or just 1 with `"leave_one_out"`; a
+            baseline that is none of these, is not finite, or does not broadcast.
+
     Example:
         >>> import torch
         >>> from torch.distributions import OneHotCategorical

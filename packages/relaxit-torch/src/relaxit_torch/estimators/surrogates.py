@@ -23,6 +23,9 @@ def straight_through(distribution: Distribution, f: Function) -> Tensor:
         distribution: see `relaxit_torch.estimators`.
         f: likewise; differentiated at discrete samples.
 
+    Raises:
+        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
+
     Example:
         >>> import torch
         >>> from torch.distributions import OneHotCategorical
@@ -62,6 +65,10 @@ def decoupled_straight_through(
         f: likewise; differentiated at discrete samples.
         forward_temperature: $\tau_f > 0$, a number or a tensor of one for each variable.
         backward_temperature: $\tau_b > 0$, likewise.
+
+    Raises:
+        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
+        ValueError: a temperature that is not positive and finite, or does not broadcast.
 
     Example:
         >>> import torch
@@ -103,6 +110,10 @@ def reinmax(distribution: Distribution, f: Function, *, temperature: Parameter =
         f: likewise; differentiated at discrete samples.
         temperature: $\tau > 0$, a number or a tensor of one for each variable; above 1 it trades
             bias for variance.
+
+    Raises:
+        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
+        ValueError: a temperature that is not positive and finite, or does not broadcast.
 
     Example:
         >>> import torch

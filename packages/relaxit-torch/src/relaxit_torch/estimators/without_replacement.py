@@ -37,6 +37,11 @@ def unordered_set(
         k: how many values are drawn, at least 2 and at most all states.
         max_states: more states than this are refused.
 
+    Raises:
+        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
+        ValueError: an event of more than `max_states` states, or a `k` that is no integer from 2 to
+            the number of states.
+
     Example:
         >>> import torch
         >>> from torch.distributions import OneHotCategorical

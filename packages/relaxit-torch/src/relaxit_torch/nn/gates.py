@@ -25,6 +25,11 @@ class Gates(nn.Module):
     Args:
         shape: of the gates, an integer for a vector; a size of 1 stands for any size of the input,
             such as `(channels, 1, 1)` for one gate for each channel of an image.
+
+    Raises:
+        ValueError: a size that is no positive integer.
+        NotImplementedError: by `distribution`, `deterministic_gate` and `prob_open`, which each
+            class of gates defines.
     """
 
     def __init__(self, shape: int | Sequence[int]) -> None:
@@ -62,7 +67,12 @@ class Gates(nn.Module):
         return self.deterministic_gate.flatten().nonzero().flatten()
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
-        """Multiplies `input`, `(*batch, *shape)`, by the gates."""
+        """Multiplies `input`, `(*batch, *shape)`, by the gates.
+
+        Raises:
+            TypeError: an input that is not floating-point.
+            ValueError: an input whose shape does not end with that of the gates.
+        """
         if not input.is_floating_point():
             raise TypeError(f"input must be floating-point numbers, but got {input.dtype}")
         leading = input.dim() - len(self.shape)

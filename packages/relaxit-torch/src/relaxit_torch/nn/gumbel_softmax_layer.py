@@ -62,7 +62,11 @@ class GumbelSoftmaxLayer(nn.Module):
         return self.schedule.get_last_temperature()
 
     def forward(self, logits: Tensor) -> Tensor:
-        """Relaxed or one-hot vectors along `dim`, like `logits`."""
+        """Relaxed or one-hot vectors along `dim`, like `logits`.
+
+        Raises:
+            TypeError: in training, logits that are not floating-point.
+        """
         if self.training:
             return functional.gumbel_softmax(logits, self.temperature, self.hard, self.dim)
         choice = logits.argmax(self.dim, keepdim=True)
@@ -72,6 +76,7 @@ class GumbelSoftmaxLayer(nn.Module):
         return self.schedule.state_dict()
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Makes the schedule that of `state`; errors are those of its `load_state_dict`."""
         self.schedule.load_state_dict(state)
 
     def extra_repr(self) -> str:
