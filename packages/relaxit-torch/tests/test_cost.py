@@ -53,6 +53,14 @@ def correlated(x: Tensor, factor: Tensor) -> rt.CorrelatedRelaxedBernoulli:
 TWO = ((BATCH, CATEGORIES), (BATCH, CATEGORIES))
 COUPLED = ((1000, 16), (16, 16))
 
+# Fewer kernels are not the aim, but less time and memory. Two kinds of sampler take one kernel more
+# than they might:
+# - The backward pass of hard samples takes the softmax or sigmoid, which the forward pass then has
+#   no use for: it only finds the argmax or the sign. They keep as many bytes, and take one kernel
+#   more backward, but three or two fewer forward.
+# - GaussianRelaxedBernoulli finds the clipped entries as those where the difference of score and
+#   value is not 0. This subtraction and the conversion to booleans are vectorised on a CPU, where
+#   the single comparison is not, and takes ten times as long. Either way one byte for each is kept.
 CASES = {
     "GumbelSoftmax": Case(logits(rt.GumbelSoftmax, 0.5), (12, 2), 4),
     "GumbelSoftmax, hard": Case(logits(rt.GumbelSoftmax, 0.5, hard=True), (14, 3), 4),
