@@ -39,7 +39,8 @@ def test_lenet_keeps_a_small_part_of_its_weights_and_returns_the_same_without_th
     weights = sum(layer.weight.numel() for layer in small if isinstance(layer, nn.Linear))
     assert left == weights / sum(a * b for a, b in pairwise(script.SIZES))
     assert left < script.BUDGET
-    # Held out it is 0.916; the standard error of an accuracy of 1,000 images is 0.0085.
+    # Held out it is 0.916, and an accuracy of 1,000 images has a standard error of 0.0088: with
+    # other seeds one of some might well be lower. These are fixed, so that no chance is left.
     assert right > 0.91
     corner = torch.tensor([0, 27, 756, 783])  # never inked in any image
     assert not torch.isin(corner, kept).any()
