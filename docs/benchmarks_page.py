@@ -27,8 +27,10 @@ ASKED = {
 """How many times as long as ours the peer shall take for a sample and its gradient, at 10^6."""
 SMALL, LARGE = 1024, 1_000_000
 """Entries of the small size, and about those of the size that ratios are asked for."""
-FLOOR, DRAWN = 1.6, 1.5
-"""What a sampler may take at most in times of its floor, and many categories in times of two."""
+FLOOR, DRAWN, COMPILED = 1.6, 1.5, 1.0
+"""What a sampler may take at most in times of its floor, many categories in times of two, and a
+compiled `relax` in times of an eager one.
+"""
 
 LIMITS = {
     "GumbelSoftmax hard": (
@@ -154,6 +156,12 @@ def limits(results: dict[str, Any]) -> Iterable[str]:
             what = f"k = {row['k']} to k = 2, {row['direction']}"
             found = f"{row['times']:.2f}"
             lines.append(("GumbelSoftmaxTopK k-hot", what, f"at most {DRAWN:g}", found))
+    for row in results["compiled"]:
+        if row["times"] > COMPILED:
+            found = f"{row['times']:.2f}"
+            lines.append(
+                (row["method"], "`relax`, compiled to eager", f"at most {COMPILED:g}", found)
+            )
     if not lines:
         return
     yield "## Limits"
@@ -161,7 +169,8 @@ def limits(results: dict[str, Any]) -> Iterable[str]:
         "What these samplers do not reach: how many times as long as ours the peer takes, and ours "
         "as its noise and one pass over memory. For a few numbers the time is that of calls, from "
         "Python and of kernels: the noise has full-range tails, by more kernels than the peers', "
-        "and a distribution is constructed where a function needs none."
+        "and a distribution is constructed where a function needs none. Where a map is one or two "
+        "operations that torch has vectorised, there is nothing for a compiler to join."
     )
     yield table(("Method", "Against", "Asked", "Found"), lines)
     for method in dict.fromkeys(methods):
