@@ -3,8 +3,8 @@
     python docs/browser.py site [--pictures FOLDER]
 
 Fails on errors in the console, requests to other hosts, formulas that are not drawn, broken
-pictures, pages wider than a phone, tables wider than a wide page, pages that the navigation of the
-front page does not name, and a search that finds nothing.
+pictures, pages wider than a phone, tables and formulas wider than a wide page, pages that the
+navigation of the front page does not name, and a search that finds nothing.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ CUT = """() => [...document.querySelectorAll(".md-typeset__scrollwrap")]
   .filter(around => around.scrollWidth > around.clientWidth)
   .map(around => around.querySelector("th").textContent)"""
 """Tables that end beyond their page, by their first head."""
+
+CUT_FORMULAS = """() => [...document.querySelectorAll("div.formula")]
+  .filter(formula => formula.scrollWidth > formula.clientWidth)
+  .map(formula => formula.textContent)"""
 
 FRAMED = """() => ![...document.querySelectorAll("article table:not([class])")]
   .some(table => !table.closest(".md-typeset__scrollwrap"))"""
@@ -144,6 +148,10 @@ def inspect(page: Page) -> Iterator[str]:
             yield f"{beyond} pixels too wide for a width of {width}"
     yield from (
         f"the table of {head!r} is cut at a width of {WIDE[0]}" for head in page.evaluate(CUT)
+    )
+    yield from (
+        f"the formula {text!r} is cut at a width of {WIDE[0]}"
+        for text in page.evaluate(CUT_FORMULAS)
     )
 
 

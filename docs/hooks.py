@@ -24,7 +24,9 @@ CELL = re.compile(r"<td[^>]*>[^<]*</td>")
 BLOCK = re.compile(r"^```python$.*?^```$", re.DOTALL | re.MULTILINE)
 OVERVIEW = "<!-- every distribution -->"
 LOG = logging.getLogger("mkdocs.hooks")
-MENDED = {"~": ("mo", "\u223c"), "\u221e": ("mi", "\u221e")}  # the converter's wrong tags
+MENDED = {"~": ("mo", "\u223c"), "\u221e": ("mi", "\u221e"), "\u29f5": ("mo", "\u2216")}
+"""Wrong tags of the converter, and a sign for `\\setminus` that few fonts have."""
+
 CAPITALS = set("ΓΔΘΛΞΠΣΥΦΨΩ")  # upright, as in TeX
 BREAKS, OPENING, CLOSING = set("=+\u2212\u2248"), set("([{"), set(")]}")
 SCRIPTS = ("msub", "msup", "msubsup", "munder", "mover", "munderover")
@@ -47,7 +49,10 @@ def with_folders(entries: list[Any], root: Path) -> list[Any]:
             pages = sorted(
                 root.glob(f"{target}*.md"), key=lambda page: (page.stem != "index", page)
             )
-            found.append({title: [page.relative_to(root).as_posix() for page in pages]})
+            paths = [page.relative_to(root).as_posix() for page in pages]
+            found.append(
+                {title: [{"Overview": p} if p.endswith("/index.md") else p for p in paths]}
+            )
         else:
             found.append(entry)
     return found
@@ -106,17 +111,24 @@ def mathml(latex: str, tag: str) -> str:
 
 
 def in_parts(math: ET.Element) -> list[ET.Element]:
-    """A displayed formula, of which each relation and each sum outside of brackets begins anew."""
+    """A displayed formula, in which relations, sums outside of brackets and definitions begin anew."""
     parts, depth, before = [_part()], 0, None
     for child in list(math[0]):
         text = child.text if kind(child) == "mo" else None
         depth += (text in OPENING) - (text in CLOSING)
-        if text in BREAKS and depth == 0 and before is not None and kind(before) != "mo":
+        if depth == 0 and before is not None and is_quad(before):
+            parts.append(_part())
+        elif text in BREAKS and depth == 0 and before is not None and kind(before) != "mo":
             parts.append(_part())
             child.set("form", "infix")
         parts[-1][0].append(child)
         before = child if text not in CLOSING else parts[-1]
     return parts
+
+
+def is_quad(element: ET.Element) -> bool:
+    """Whether this is the space between a formula and a definition."""
+    return kind(element) == "mspace" and element.get("width") in ("1em", "2em")
 
 
 def _part() -> ET.Element:

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks_page import benchmarks
 from experiment_list import EXPERIMENTS, Experiment, experiment_of
-from markdown_parts import table
+from markdown_parts import listing, table
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from pictures.picture import Picture
@@ -45,6 +45,29 @@ MEANINGS = {
     ),
     "options": "Those of the command; all others have their defaults.",
 }
+NOTES = {
+    "bias_squared": (
+        "*Bias squared* is an estimate without bias of its own: the squared distance of the mean of "
+        "all draws from the exact gradient, less the variance of that mean. Where the true value is "
+        "near 0, the estimate is as often below 0 as above."
+    ),
+    "mean_of_halves": (
+        "More samples give a greater bound on average. So the mean of the bounds by the first and "
+        "by the second half of the samples should be less than the bound by all of them, and it is "
+        "counted for how many images it is not."
+    ),
+}
+"""What a column means, where its head cannot say it."""
+
+NAMES = {
+    "images_where_halves_are_above": "images for which that mean is above the bound",
+    "mean_of_halves": "mean of the bounds by two halves of the samples",
+}
+"""Keys in other words than their own."""
+
+LINES = ("-", "--", ":")
+"""For each ten of lines the style, for there are ten colours."""
+
 WORDS = {"cpu": "CPU", "elbo": "ELBO", "kl": "KL", "stderr": "standard error"}
 """Abbreviations, as people write them."""
 
@@ -60,9 +83,12 @@ def pages(pictures: Path) -> dict[str, str]:
     """The text of every page by its name, the index among them; pictures go to a folder.
 
     Raises:
-        ValueError: a file of results has no command that measures it again, or another one.
+        ValueError: a file of results has no command that measures it again, or another one; or an
+            experiment has no file.
     """
     found = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+    if absent := {*EXPERIMENTS} - {*found}:
+        raise ValueError(f"docs/results/{min(absent)}.json is not there: docs/experiment_list.py")
     texts = {name: page(name, results, pictures) for name, results in found.items()}
     return {"index.md": index(found), **{f"{name}.md": text for name, text in texts.items()}}
 
@@ -160,8 +186,11 @@ def has_rows(value: Mapping[str, Any]) -> bool:
 
 def figures(value: Sequence[Mapping[str, Any]], name: str, pictures: Path) -> Iterator[str]:
     """A table, and a picture for each key that holds a curve."""
-    rows = by_label(value)
+    rows = by_label(in_microseconds(value))
     yield from of_rows(rows)
+    notes = [note for key, note in NOTES.items() if any(key in row for row in value)]
+    if notes:
+        yield listing(notes)
     for curve in curves_of(value):
         picture = Picture(
             f"{name}-{curve}",
@@ -170,6 +199,19 @@ def figures(value: Sequence[Mapping[str, Any]], name: str, pictures: Path) -> It
             partial(draw_curves, rows, curve),
         )
         yield picture.written(pictures)
+
+
+def in_microseconds(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The same, with times in microseconds if all are less than a millisecond."""
+    if any(row.get("seconds", 1) >= 1e-3 for row in rows):
+        return list(rows)
+    return [
+        {
+            ("microseconds" if key == "seconds" else key): value * 1e6 if key == "seconds" else value
+            for key, value in row.items()
+        }
+        for row in rows
+    ]
 
 
 def is_row(value: Any) -> bool:
@@ -240,7 +282,8 @@ def average(values: Sequence[Any]) -> str:
     if len(set(known)) == 1:
         return shown(known[0])
     spread = stdev(known)
-    return f"{shown(mean(known))} ± {spread:{'.2g' if spread < 100 else '.0f'}}"
+    digits = f"{spread:{'.2g' if spread < 100 else '.0f'}}".replace("-", "\u2212")
+    return f"{shown(mean(known))} ± {digits}"
 
 
 def curves_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -252,14 +295,15 @@ def curves_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def draw_curves(rows: Rows, key: str, theme: Theme) -> Figure:
-    """A colour for each label, a line for each row."""
+def draw_curves(rows: Rows, key: str, _: Theme) -> Figure:
+    """A colour and a style for each label, a line for each row."""
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     axes = figure.add_subplot()
-    for (label, group), colour in zip(rows.items(), theme.lines(len(rows)), strict=True):
+    for place, (label, group) in enumerate(rows.items()):
+        look = {"color": f"C{place % 10}", "linestyle": LINES[place // 10 % len(LINES)]}
         for number, row in enumerate(group):
             steps = range(1, len(row[key]) + 1)
-            axes.plot(steps, row[key], color=colour, label=label if number == 0 else None)
+            axes.plot(steps, row[key], label=label if number == 0 else None, **look)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel=key.rpartition("_by_")[2], ylabel=heading(key.partition("_by_")[0]))
     if len(rows) > 1:
@@ -275,7 +319,7 @@ def heading(key: str) -> str:
 
 def phrase(key: str) -> str:
     """A key as words within a sentence."""
-    return " ".join(WORDS.get(word, word) for word in key.split("_"))
+    return NAMES.get(key) or " ".join(WORDS.get(word, word) for word in key.split("_"))
 
 
 def shown(value: Any) -> str:
@@ -285,7 +329,8 @@ def shown(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}" if abs(value) >= 10_000 else str(value)
     if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 100 else f"{value:.2f}"
+        # A minus sign, for lines break at a hyphen.
+        return (f"{value:.4g}" if abs(value) < 100 else f"{value:.2f}").replace("-", "\u2212")
     if isinstance(value, list):
         return ", ".join(map(shown, value))
     return str(value)

@@ -58,7 +58,7 @@ def row(spec: Spec) -> tuple[str, ...]:
     return (
         "<br>".join([f"[{spec.title}](../maths/{spec.name}.md)", *switches]),
         variable(spec) + (", in mean" if of_mean else ""),
-        points(spec.relax.support),
+        values(spec),
         DENSITY[spec.density.kind],
         divergence,
         gradient(spec),
@@ -79,6 +79,14 @@ def variable(spec: Spec) -> str:
         return "none"
     # Of a count no parameter has an entry for each category.
     return "one of $K$" if any(p.shape for p in spec.parameters.values()) else "count"
+
+
+def values(spec: Spec) -> str:
+    """Where values lie: the set that their density counts, if an interval has only few of them."""
+    counted = "counting measure on "
+    if isinstance(spec.relax.support, Interval) and spec.density.base.startswith(counted):
+        return spec.density.base.removeprefix(counted)
+    return points(spec.relax.support)
 
 
 def points(support: Domain) -> str:

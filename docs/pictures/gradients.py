@@ -42,7 +42,7 @@ class GradientSignal:
     @property
     def caption(self) -> str:
         """What is drawn."""
-        of = {0: "the value", 1: "its first entry", 2: "the sum of the first column"}
+        of = {0: "the value", 1: "the first entry of the value", 2: "the sum of the first column"}
         entry = "" if self.spec.event_dim == 0 else ", of which the first entry varies"
         return (
             f"Derivative of {of[self.spec.event_dim]} with respect to `{self.parameter}`{entry}, "
