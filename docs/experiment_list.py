@@ -1,7 +1,7 @@
 """The experiments whose figures the site shows: what each is, and the command that measures it.
 
-A file of `docs/results/` without an entry here, an entry without a file, and a file that was measured
-by another command than its entry has are errors when the site is built.
+A file of `docs/results/` without an entry here, an entry without a file, and a file that was
+measured by another command than its entry has are errors when the site is built.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ OVERVIEW = "<!-- every distribution -->"
 LOG = logging.getLogger("mkdocs.hooks")
 MENDED = {"~": ("mo", "\u223c"), "\u221e": ("mi", "\u221e"), "\u29f5": ("mo", "\u2216")}
 """Wrong tags of the converter, and a sign for `\\setminus` that few fonts have."""
-
 CAPITALS = set("ΓΔΘΛΞΠΣΥΦΨΩ")  # upright, as in TeX
 BREAKS, OPENING, CLOSING = set("=+\u2212\u2248"), set("([{"), set(")]}")
 SCRIPTS = ("msub", "msup", "msubsup", "munder", "mover", "munderover")
@@ -111,7 +110,7 @@ def mathml(latex: str, tag: str) -> str:
 
 
 def in_parts(math: ET.Element) -> list[ET.Element]:
-    """A displayed formula, in which relations, sums outside of brackets and definitions begin anew."""
+    """A displayed formula: relations, sums outside of brackets and definitions begin anew."""
     parts, depth, before = [_part()], 0, None
     for child in list(math[0]):
         text = child.text if kind(child) == "mo" else None

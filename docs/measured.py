@@ -47,9 +47,9 @@ MEANINGS = {
 }
 NOTES = {
     "bias_squared": (
-        "*Bias squared* is an estimate without bias of its own: the squared distance of the mean of "
-        "all draws from the exact gradient, less the variance of that mean. Where the true value is "
-        "near 0, the estimate is as often below 0 as above."
+        "*Bias squared* is an estimate that has no bias of its own: the squared distance of the "
+        "mean of all draws from the exact gradient, less the variance of that mean. Where the true "
+        "value is 0, the estimate is below 0 about as often as above."
     ),
     "mean_of_halves": (
         "More samples give a greater bound on average. So the mean of the bounds by the first and "
@@ -206,10 +206,7 @@ def in_microseconds(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]
     if any(row.get("seconds", 1) >= 1e-3 for row in rows):
         return list(rows)
     return [
-        {
-            ("microseconds" if key == "seconds" else key): value * 1e6 if key == "seconds" else value
-            for key, value in row.items()
-        }
+        {**{k: v for k, v in row.items() if k != "seconds"}, "microseconds": row["seconds"] * 1e6}
         for row in rows
     ]
 

@@ -35,6 +35,34 @@ def test_the_figures_of_protocol_a_are_those_of_its_results():
     assert f"{after[0]:.1f} nats after 10 epochs and {after[1]:.1f} after 20" in PAGE.read_text()
 
 
+def test_the_cosines_inside_a_model_are_those_of_its_results():
+    cosines = load("vae-gradients.json")["mean_cosine_of_mean"]
+    page = " ".join(PAGE.read_text().split())
+    assert (
+        f"a cosine of {cosines['reinmax']:.2f} for ReinMax, "
+        f"{cosines['straight-through']:.2f} for straight-through, "
+        f"{cosines['gumbel-softmax-straight-through']:.2f} for straight-through Gumbel-Softmax "
+        f"and {cosines['gumbel-rao:samples=100']:.2f} for Gumbel-Rao with 100 draws"
+    ) in page
+
+
+def test_the_differences_from_enumeration_are_those_of_its_results():
+    latents = load("vae-enumeration.json")["latents"]
+    found = {name: row["difference"] for name, row in latents.items()}
+    page = " ".join(PAGE.read_text().split())
+    assert (
+        f"differs from it by {found['straight-through-bernoulli']:.4f} nats for a "
+        f"`straight-through-bernoulli` model, {found['binary-concrete']:.4f} for "
+        f"`binary-concrete`, {found['binary-concrete:hard']:.4f} for `binary-concrete --hard` "
+        f"and {found['correlated-relaxed-bernoulli']:.4f} for `correlated-relaxed-bernoulli`"
+    ) in page
+
+
+def test_the_figure_of_reinmax_is_that_of_its_results():
+    loss = -mean(row["elbo"] for row in load("vae-reinmax.json")["rows"])
+    assert f"10 epochs: {loss:.1f} nats." in " ".join(PAGE.read_text().split())
+
+
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.name)
 def test_results_say_where_they_come_from(path):
     about = json.loads(path.read_text())["about"]
