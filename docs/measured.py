@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks_page import benchmarks
 from experiment_list import EXPERIMENTS, Experiment, experiment_of
-from markdown_parts import listing, table
+from markdown_parts import table
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from pictures.picture import Picture
@@ -52,15 +52,14 @@ NOTES = {
         "value is 0, the estimate is below 0 about as often as above."
     ),
     "mean_of_halves": (
-        "More samples give a greater bound on average. So the mean of the bounds by the first and "
-        "by the second half of the samples should be less than the bound by all of them, and it is "
-        "counted for how many images it is not."
+        "The logarithm is concave: for every image, the mean of the bounds by two halves of the "
+        "samples is at most the bound by all of them. It is counted for how many images it is not."
     ),
 }
 """What a column means, where its head cannot say it."""
 
 NAMES = {
-    "images_where_halves_are_above": "images for which that mean is above the bound",
+    "images_where_halves_are_above": "images for which this mean is above the bound",
     "mean_of_halves": "mean of the bounds by two halves of the samples",
 }
 """Keys in other words than their own."""
@@ -188,9 +187,7 @@ def figures(value: Sequence[Mapping[str, Any]], name: str, pictures: Path) -> It
     """A table, and a picture for each key that holds a curve."""
     rows = by_label(in_microseconds(value))
     yield from of_rows(rows)
-    notes = [note for key, note in NOTES.items() if any(key in row for row in value)]
-    if notes:
-        yield listing(notes)
+    yield from (note for key, note in NOTES.items() if any(key in row for row in value))
     for curve in curves_of(value):
         picture = Picture(
             f"{name}-{curve}",
@@ -297,10 +294,11 @@ def draw_curves(rows: Rows, key: str, _: Theme) -> Figure:
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     axes = figure.add_subplot()
     for place, (label, group) in enumerate(rows.items()):
-        look = {"color": f"C{place % 10}", "linestyle": LINES[place // 10 % len(LINES)]}
+        colour, style = f"C{place % 10}", LINES[place // 10 % len(LINES)]
         for number, row in enumerate(group):
             steps = range(1, len(row[key]) + 1)
-            axes.plot(steps, row[key], label=label if number == 0 else None, **look)
+            name = label if number == 0 else None
+            axes.plot(steps, row[key], color=colour, linestyle=style, label=name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel=key.rpartition("_by_")[2], ylabel=heading(key.partition("_by_")[0]))
     if len(rows) > 1:
