@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 
 import pytest
 
@@ -61,6 +61,21 @@ def test_the_differences_from_enumeration_are_those_of_its_results():
 def test_the_figure_of_reinmax_is_that_of_its_results():
     loss = -mean(row["elbo"] for row in load("vae-reinmax.json")["rows"])
     assert f"10 epochs: {loss:.1f} nats." in " ".join(PAGE.read_text().split())
+
+
+def test_the_figures_of_two_processes_are_those_of_their_results():
+    one, two, many = load("vae-processes.json")["rows"]
+    page = " ".join(PAGE.read_text().split())
+    assert f"is {one['bound']:.2f} by one process and {two['bound']:.2f} by two" in page
+    assert f"1,000 samples of each takes {many['seconds']:.0f} s on one core" in page
+
+
+def test_the_seconds_of_an_epoch_are_those_of_its_results():
+    epoch = load("vae-epoch.json")
+    seconds = {name: median(values) for name, values in epoch["seconds"].items()}
+    page = " ".join(PAGE.read_text().split())
+    assert f"an epoch of it takes {epoch['ratios']['epoch']:.2f} times as long" in page
+    assert f"{seconds['relaxit-vae']:.1f} s and {seconds['image by image']:.1f} s." in page
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.name)
