@@ -39,8 +39,9 @@ LIMITS = {
         "pass."
     ),
     "StochasticTimesSmooth": (
-        "The sigmoid, the square root and the comparison are left, and three products and a choice "
-        "in the backward pass: passes over memory of about equal cost."
+        "The generator comes first, which the peer has too. The sigmoid, the square root and the "
+        "comparison are left, and three products and a choice in the backward pass: passes over "
+        "memory of about equal cost."
     ),
     "CorrelatedRelaxedBernoulli": (
         "After a product with a matrix, the log-odds of the normal distribution function take two "
