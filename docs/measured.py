@@ -185,7 +185,7 @@ def has_rows(value: Mapping[str, Any]) -> bool:
 
 def figures(value: Sequence[Mapping[str, Any]], name: str, pictures: Path) -> Iterator[str]:
     """A table, and a picture for each key that holds a curve."""
-    rows = by_label(in_microseconds(value))
+    rows = by_label(in_microseconds(comparable(value)))
     yield from of_rows(rows)
     yield from (note for key, note in NOTES.items() if any(key in row for row in value))
     for curve in curves_of(value):
@@ -196,6 +196,14 @@ def figures(value: Sequence[Mapping[str, Any]], name: str, pictures: Path) -> It
             partial(draw_curves, rows, curve),
         )
         yield picture.written(pictures)
+
+
+def comparable(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Without the seconds of whole runs: one that was resumed has those of its last part."""
+    return [
+        {k: v for k, v in row.items() if k != "seconds" or "seconds_per_epoch" not in row}
+        for row in rows
+    ]
 
 
 def in_microseconds(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
