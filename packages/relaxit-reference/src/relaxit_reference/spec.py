@@ -14,17 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from types import ModuleType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from types import ModuleType
+from typing import Any, Literal, get_type_hints
 
-from relaxit_reference import domains
 from relaxit_reference.domains import Domain, Integer
+from relaxit_reference.typed_tables import SpecError as SpecError
+from relaxit_reference.typed_tables import parse
 
 SPECS = Path(__file__).parent / "specs"
-
-
-class SpecError(ValueError):
-    """A specification that is not one; the message names the file and the key."""
 
 
 @dataclass(frozen=True)
@@ -249,7 +246,7 @@ class Spec:
                 for key in table:
                     if key not in hints:
                         raise SpecError(f"{where}{key}: unknown key")
-                parsed = {k: _parse(hints[k], v, f"{where}{k}: ") for k, v in table.items()}
+                parsed = {k: parse(hints[k], v, f"{where}{k}: ") for k, v in table.items()}
                 changes[name] = dataclasses.replace(section, **parsed)
         for name in ("use", "closed_forms", "kl_needs_equal", "laws"):
             if getattr(variant, name) is not None:
@@ -328,7 +325,7 @@ def read_spec(path: Path, **counts: int) -> Spec:
     if counts:
         table["arguments"] = {**table["arguments"], **counts}
     _insert_counts(table, f"{path.name}: ")
-    spec: Spec = _parse(Spec, table, f"{path.name}: ")
+    spec: Spec = parse(Spec, table, f"{path.name}: ")
     _check(spec, path)
     return spec
 
@@ -344,61 +341,6 @@ def _insert_counts(table: Mapping[str, Any], where: str) -> None:
                     f"arguments has no number for {least!r}"
                 )
             domain["least"] = table["arguments"][least]
-
-
-def _parse(kind: Any, value: Any, where: str) -> Any:
-    """Reads `value` as `kind`: dataclasses from tables, tuples from arrays, domains, literals."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if kind is Any:
-        return value
-    if kind is Domain:
-        try:
-            return domains.from_table(value)
-        except (ValueError, TypeError) as error:
-            raise SpecError(f"{where}{error}") from None
-    if dataclasses.is_dataclass(kind):
-        return _parse_table(kind, value, where)
-    if origin in (Union, UnionType):
-        kinds = [a for a in arguments if a is not type(None)]
-        return _parse(next((a for a in kinds if type(value) is a), kinds[0]), value, where)
-    if origin is Literal:
-        if value not in arguments:
-            raise SpecError(f"{where}must be one of {', '.join(arguments)}, but got {value!r}")
-        return value
-    if origin is tuple and isinstance(value, list):
-        items = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
-        if len(items) != len(value):
-            raise SpecError(f"{where}must have {len(items)} entries, but got {value!r}")
-        return tuple(
-            _parse(item, v, f"{where}[{i}] ")
-            for i, (item, v) in enumerate(zip(items, value, strict=True))
-        )
-    if origin is Mapping and isinstance(value, dict):
-        return {k: _parse(arguments[1], v, f"{where}{k}: ") for k, v in value.items()}
-    accepted = (int, float) if kind is float else kind
-    if origin is None and isinstance(value, accepted) and isinstance(value, bool) == (kind is bool):
-        return value
-    raise SpecError(f"{where}must be of type {getattr(kind, '__name__', kind)}, but got {value!r}")
-
-
-def _parse_table(kind: Any, table: Any, where: str) -> Any:
-    if not isinstance(table, dict):
-        raise SpecError(f"{where}must be a table, but got {table!r}")
-    fields = {f.name: f for f in dataclasses.fields(kind) if not f.metadata.get("derived")}
-    for key in table:
-        if key not in fields:
-            raise SpecError(f"{where}unknown key {key!r}; the keys are {', '.join(fields)}")
-    hints = get_type_hints(kind)
-    missing = [
-        f.name
-        for f in fields.values()
-        if f.name not in table
-        and f.default is dataclasses.MISSING
-        and f.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise SpecError(f"{where}missing key {missing[0]!r}")
-    return kind(**{key: _parse(hints[key], v, f"{where}{key}: ") for key, v in table.items()})
 
 
 def _check(spec: Spec, path: Path) -> None:

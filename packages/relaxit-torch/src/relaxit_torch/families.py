@@ -62,7 +62,7 @@ class CorrelatedFamily(BernoulliFamily):
 
     @property
     def _factor(self) -> Tensor:
-        return self._cholesky_of("correlation_matrix", "correlation_cholesky")
+        return matrices.factor_of(self.__dict__, "correlation_matrix", "correlation_cholesky")
 
 
 class OneHotFamily(RelaxedDistribution):

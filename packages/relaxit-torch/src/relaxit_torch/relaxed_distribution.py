@@ -3,54 +3,20 @@
 from __future__ import annotations
 
 import copy
-import functools
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, cast
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import Distribution
 
-from relaxit_torch import matrices
 from relaxit_torch import parameters as _parameters
-from relaxit_torch.autograd import Function
+from relaxit_torch.half_precision import LOW_PRECISION, from_float16
 from relaxit_torch.noise import Noise
 from relaxit_torch.straight_through import straight_through
 
 Shape = torch.Size | list[int] | tuple[int, ...]
-
-_LOW_PRECISION = (torch.float16, torch.bfloat16)
-
-
-def in_float32(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Runs a method on the float32 copy where parameters have low precision; rounds the result."""
-
-    @functools.wraps(method)
-    def raised(self: RelaxedDistribution, *tensors: Tensor) -> Tensor:
-        working = self._working
-        return method(working, *(t.to(working.dtype) for t in tensors)).to(self.dtype)
-
-    return raised
-
-
-class _FromFloat16(Function):
-    """float16 to float32. A gradient beyond the range of float16 becomes its greatest number: the
-    infinity that it would be rounded to is NaN as soon as a saturated softmax multiplies it by 0.
-    """
-
-    @staticmethod
-    def forward(value: Tensor) -> Tensor:
-        return value.float()
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        greatest = torch.finfo(torch.float16).max
-        return gradients[0].clamp(-greatest, greatest).half()
 
 
 class RelaxedDistribution(TorchDistribution):
@@ -230,7 +196,7 @@ class RelaxedDistribution(TorchDistribution):
             _parameters.check("value", value, support)
         working = self._working
         if value.dtype == torch.float16:
-            value = _FromFloat16.apply(value)
+            value = from_float16(value)
         log_prob = working._log_mass if self.hard else working._log_prob
         return log_prob(value.to(working.dtype)).to(self.dtype)
 
@@ -353,7 +319,7 @@ class RelaxedDistribution(TorchDistribution):
 
         One copy for all uses, so that gradients are added up in float32 before they are rounded.
         """
-        if self.dtype not in _LOW_PRECISION:
+        if self.dtype not in LOW_PRECISION:
             return self
         tensors = [value for value in self._unexpanded.values() if isinstance(value, Tensor)]
         if torch.compiler.is_compiling() or any(t.is_inference() for t in tensors):
@@ -384,31 +350,6 @@ class RelaxedDistribution(TorchDistribution):
         if not isinstance(parameter, Tensor):
             return parameter
         return parameter[(...,) + (None,) * len(self.event_shape)]
-
-    def _cholesky_of(self, matrix: str, factor: str) -> Tensor:
-        """The Cholesky factor, given as `factor` or by `matrix`; see `matrices` for its shape.
-
-        One of a constant matrix is kept until that is changed in place. One with a gradient is
-        not: its graph would be freed by the first backward pass.
-        """
-        given = vars(self)
-        if factor in given:
-            return matrices.unexpanded(given[factor])
-        source: Tensor = given[matrix]
-        # Dynamo cannot ask for the inference mode, and its code has no use for what is kept.
-        keeps = not (
-            source.requires_grad
-            or torch.compiler.is_compiling()
-            or torch.is_inference_mode_enabled()
-            or source.is_inference()
-        )
-        kept = given.get("_kept_factor")
-        if keeps and kept is not None and kept[0] == source._version:
-            return cast("Tensor", kept[1])
-        found = matrices.cholesky(matrices.unexpanded(source))
-        if keeps:
-            self._kept_factor = source._version, found
-        return found
 
     def _check_shape(self, name: str, tensor: Tensor, event_shape: torch.Size) -> None:
         """Always checked: it costs nothing, and a wrong shape would broadcast without a word."""

@@ -1,26 +1,17 @@
 """What the commands do, as functions."""
 
 import json
-import logging
 import shutil
 import time
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from relaxit_vae import figures
-from relaxit_vae.checkpoints import AtomicCheckpointIO, load_checkpoint
+from relaxit_vae.checkpoints import load_checkpoint
 from relaxit_vae.config import Config, flag
 from relaxit_vae.data import BLOCK, Digits, Images, load_images
 from relaxit_vae.errors import InputError
@@ -30,6 +21,7 @@ from relaxit_vae.history import History
 from relaxit_vae.module import VAE
 from relaxit_vae.processes import is_first_process
 from relaxit_vae.seeds import drawn_from
+from relaxit_vae.trainers import hushed, new_trainer, new_training
 
 CHECKPOINT = Path("checkpoints", "last.ckpt")
 IMPORTANCE_SAMPLES = 100
@@ -70,13 +62,13 @@ def train(
     """
     start = time.perf_counter()
     training, test = load_images("train", config.data_dir), load_images("test", config.data_dir)
-    with drawn_from("weights", config.seed), _hushed():
+    with drawn_from("weights", config.seed), hushed():
         model = VAE(config)
         if model.begins_at_mean:
             model.match_mean(training[:])
         checkpoint = _last_checkpoint(config) if resume else None
         history = History(config.folder)
-        trainer = _training(config, history, quiet)
+        trainer = new_training(config, history, quiet)
         if not resume and is_first_process():
             _make_folder(config.folder, overwrite)
             config.save(config.folder / "config.json")
@@ -117,8 +109,8 @@ def evaluate(
     """
     model, test = VAE.load(checkpoint), load_images("test", data_dir)
     model.evaluation_seed, model.importance_samples = seed, importance_samples
-    with _hushed():
-        trainer = _trainer(
+    with hushed():
+        trainer = new_trainer(
             devices=devices,
             strategy=strategy,
             accelerator=accelerator,
@@ -197,60 +189,6 @@ def _draw(model: VAE, test: Images, folder: Path, history: History) -> None:
     figures.show_in_tensorboard(folder / "tensorboard", sorted(folder.glob("*.png")))
 
 
-def _training(config: Config, history: History, quiet: bool) -> Trainer:
-    checkpoints = ModelCheckpoint(
-        dirpath=config.folder / "checkpoints",
-        filename="last",
-        enable_version_counter=False,
-        save_on_train_epoch_end=True,
-    )
-    return _trainer(
-        devices=config.devices,
-        strategy=config.strategy,
-        accelerator=config.accelerator,
-        quiet=quiet,
-        callbacks=[history, checkpoints],
-        max_epochs=config.epochs,
-        precision=config.precision,
-        plugins=[AtomicCheckpointIO()],
-        logger=TensorBoardLogger(
-            config.folder, name="tensorboard", version="", default_hp_metric=False
-        ),
-        log_every_n_steps=1,
-        num_sanity_val_steps=0,
-    )
-
-
-def _trainer(
-    *,
-    devices: int,
-    strategy: str,
-    accelerator: str,
-    quiet: bool,
-    callbacks: Sequence[Callback] = (),
-    **options: Any,
-) -> Trainer:
-    """What training and evaluation share. Raises `InputError` for what Lightning refuses."""
-    progress = [] if quiet else [RichProgressBar()]
-    try:
-        return Trainer(
-            devices=devices,
-            strategy=strategy,
-            accelerator=accelerator,
-            callbacks=[*callbacks, *progress],
-            enable_progress_bar=not quiet,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            **options,
-        )
-    except (ValueError, MisconfigurationException) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            "--devices, --strategy and --accelerator must be what Lightning can do here, "
-            f"but got {devices}, {strategy} and {accelerator}: {reason}"
-        ) from error
-
-
 def _last_checkpoint(config: Config) -> Path | None:
     """The checkpoint to go on from; `None` for a run that has not finished its first epoch."""
     path = config.folder / "config.json"
@@ -290,31 +228,3 @@ def _make_folder(folder: Path, overwrite: bool) -> None:
             )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Without Lightning's greetings, nor warnings that do not concern the user.
-
-    Batches are index selections and need no workers; `LeafSpec` is how Lightning calls torch;
-    figures are summed over processes before they are logged; a run that goes on has checkpoints,
-    also in a folder that was moved.
-    """
-    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            for text in (
-                "many workers",
-                "LeafSpec",
-                "sync_dist",
-                "exists and is not empty",
-                "dirpath has changed",
-            ):
-                warnings.filterwarnings("ignore", f".*{text}")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -8,8 +8,8 @@ from torch.distributions.constraints import dependent_property
 
 from relaxit_torch import constraints, divergences, noise
 from relaxit_torch.families import BernoulliFamily
+from relaxit_torch.half_precision import in_float32
 from relaxit_torch.parameters import Parameter, check, exactly_one_of
-from relaxit_torch.relaxed_distribution import in_float32
 from relaxit_torch.special import below_one, log, log_interior, log_logistic_density
 from relaxit_torch.straight_through import positive
 

@@ -6,8 +6,9 @@ from torch.nn.functional import logsigmoid
 
 from relaxit_torch import constraints, matrices, noise
 from relaxit_torch.families import CorrelatedFamily
+from relaxit_torch.half_precision import in_float32
 from relaxit_torch.parameters import exactly_one_of
-from relaxit_torch.relaxed_distribution import DiscreteDistribution, in_float32
+from relaxit_torch.relaxed_distribution import DiscreteDistribution
 from relaxit_torch.special import log_bivariate_ndtr, logit_ndtr, ndtri_expit
 
 

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from relaxit_torch import constraints, divergences, noise
 from relaxit_torch.families import CategoricalFamily
+from relaxit_torch.half_precision import in_float32
 from relaxit_torch.parameters import Parameter, exactly_one_of
-from relaxit_torch.relaxed_distribution import in_float32
 from relaxit_torch.special import log, log_softmax
 
 EULER_GAMMA = 0.5772156649015329

@@ -9,9 +9,10 @@ from torch.distributions import Bernoulli, Distribution
 from torch.special import ndtr, ndtri
 
 from relaxit_torch import constraints, divergences, noise
+from relaxit_torch.half_precision import in_float32
 from relaxit_torch.outputs import clip
 from relaxit_torch.parameters import Parameter, check
-from relaxit_torch.relaxed_distribution import RelaxedDistribution, in_float32
+from relaxit_torch.relaxed_distribution import RelaxedDistribution
 from relaxit_torch.special import log, log_ndtr, logit_ndtr, normal_moments_between
 
 

@@ -10,8 +10,8 @@ from torch.distributions.constraints import dependent_property
 from relaxit_torch import constraints, divergences, noise
 from relaxit_torch.distributions.gumbel_softmax import GumbelSoftmax
 from relaxit_torch.families import OneHotFamily
+from relaxit_torch.half_precision import in_float32
 from relaxit_torch.parameters import Parameter, check_count
-from relaxit_torch.relaxed_distribution import in_float32
 from relaxit_torch.special import log_prob_of_truncated_count
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from relaxit_torch import constraints, divergences, noise
 from relaxit_torch.families import OneHotFamily
+from relaxit_torch.half_precision import in_float32
 from relaxit_torch.parameters import Parameter
-from relaxit_torch.relaxed_distribution import in_float32
 from relaxit_torch.special import log, log_interior, log_prob_of_greatest
 
 

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Dirichlet, Distribution, register_kl
 
-from relaxit_torch import constraints, divergences, log_ratios, noise
+from relaxit_torch import constraints, divergences, log_ratios, matrices, noise
+from relaxit_torch.half_precision import in_float32
 from relaxit_torch.log_ratios import Diagonal, Spread, Triangular
 from relaxit_torch.parameters import derived, exactly_one_of
-from relaxit_torch.relaxed_distribution import RelaxedDistribution, in_float32
+from relaxit_torch.relaxed_distribution import RelaxedDistribution
 from relaxit_torch.special import log_gamma_entropy, log_interior
 
 
@@ -131,7 +132,7 @@ class LogisticNormalSoftmax(RelaxedDistribution):
     def _spread(self) -> Spread:
         if "scale" in vars(self):
             return Diagonal(self.scale)
-        return Triangular(self._cholesky_of("covariance_matrix", "scale_tril"))
+        return Triangular(matrices.factor_of(self.__dict__, "covariance_matrix", "scale_tril"))
 
 
 @divergences.exact(LogisticNormalSoftmax, LogisticNormalSoftmax)

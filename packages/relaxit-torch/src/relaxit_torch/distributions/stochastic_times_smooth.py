@@ -6,9 +6,9 @@ from torch.nn.functional import logsigmoid
 
 from relaxit_torch import constraints, noise
 from relaxit_torch.families import BernoulliFamily
+from relaxit_torch.half_precision import in_float32
 from relaxit_torch.outputs import gate_of_root, gate_of_root_sigmoid
 from relaxit_torch.parameters import Parameter, exactly_one_of
-from relaxit_torch.relaxed_distribution import in_float32
 
 
 class StochasticTimesSmooth(BernoulliFamily):
