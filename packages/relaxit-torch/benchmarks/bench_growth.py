@@ -18,41 +18,40 @@ CATEGORIES = [(10, 10**n) for n in (3, 4, 5, 6)]
 
 @pytest.mark.parametrize("method", METHODS)
 def test_next_to_the_noise(record: Callable[..., None], method: str) -> None:
-    """The floor: the noise in place, and one pass over memory."""
+    """The floor: the noise in place, and one pass over memory. Eager, and with compiled `relax`."""
     of = METHODS[method]
     leaves = of.leaves(1024, 1000)
     law = of.relaxation(*leaves)
+    compiled = compiled_relax(method)
 
     def floor() -> None:
         law.noise().add_(1.0)
 
-    times = in_turns({"sampler": step(of.ours, leaves, of.has_gradient), "floor": floor}, 1.0)
-    sampler, least = times["sampler"], times["floor"]
+    calls = {
+        "sampler": step(of.ours, leaves, of.has_gradient),
+        "compiled": step(lambda *given: compiled(*given, law.noise()), leaves, of.has_gradient),
+        "floor": floor,
+    }
+    times = in_turns(calls, 1.0)
     record(
         "floor",
         method=method,
-        sampler_ms=median(sampler),
-        floor_ms=median(least),
-        times=times_as_long(sampler, least),
+        sampler_ms=median(times["sampler"]),
+        floor_ms=median(times["floor"]),
+        times=times_as_long(times["sampler"], times["floor"]),
+        times_compiled=times_as_long(times["compiled"], times["floor"]),
     )
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_compiled(record: Callable[..., None], method: str) -> None:
-    """`relax` inside of the compiled region, and the noise outside."""
+    """`relax` alone: the noise lies there already."""
     of = METHODS[method]
     leaves = of.leaves(1024, 1000)
-    relax = "relax_khot" if method.endswith("k-hot") else "relax"
-    noise = of.relaxation(*leaves).noise()
-
-    def eager(*given: torch.Tensor) -> torch.Tensor:
-        return getattr(of.relaxation(*given[:-1]), relax)(given[-1])
-
-    torch._dynamo.reset()
-    compiled = torch.compile(eager, fullgraph=True)
+    given = [*leaves, of.relaxation(*leaves).noise()]
     calls = {
-        name: step(function, [*leaves, noise], of.has_gradient)
-        for name, function in {"eager": eager, "compiled": compiled}.items()
+        name: step(function, given, of.has_gradient)
+        for name, function in {"eager": relax(method), "compiled": compiled_relax(method)}.items()
     }
     times = in_turns(calls, 1.0)
     record(
@@ -62,6 +61,22 @@ def test_compiled(record: Callable[..., None], method: str) -> None:
         compiled_ms=median(times["compiled"]),
         times=times_as_long(times["compiled"], times["eager"]),
     )
+
+
+def relax(method: str) -> Callable[..., torch.Tensor]:
+    """From parameters and, at last, noise to a sample; constructs the distribution."""
+    name = "relax_khot" if method.endswith("k-hot") else "relax"
+
+    def relax(*given: torch.Tensor) -> torch.Tensor:
+        return getattr(METHODS[method].relaxation(*given[:-1]), name)(given[-1])
+
+    return relax
+
+
+def compiled_relax(method: str) -> Callable[..., torch.Tensor]:
+    """The same, compiled without anything that was compiled before."""
+    torch._dynamo.reset()
+    return torch.compile(relax(method), fullgraph=True)
 
 
 @pytest.mark.parametrize("along", ["batch", "categories"])

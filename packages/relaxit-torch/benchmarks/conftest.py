@@ -39,9 +39,6 @@ def machine(request: pytest.FixtureRequest) -> None:
     if device != "cpu":  # a default of the default would slow down each call
         torch.set_default_device(device)
     torch.manual_seed(0)
-    # On some processors log1p takes twenty times as long until atanh has been called, as our noise
-    # does and no peer. All shall have the faster one.
-    torch.rand(64).atanh()
 
 
 @pytest.fixture

@@ -135,6 +135,10 @@ def _discrete(law: Callable[..., rt.RelaxedDistribution], **options: Any) -> Met
     return Method(lambda *given: law(*given).sample(), law, has_gradient=False, **options)
 
 
+def _gumbel_softmax(logits: Tensor) -> rt.GumbelSoftmax:
+    return rt.GumbelSoftmax(TEMPERATURE, logits=logits, validate_args=False)
+
+
 def _top_k(logits: Tensor) -> rt.GumbelSoftmaxTopK:
     return rt.GumbelSoftmaxTopK(10, TEMPERATURE, logits=logits, validate_args=False)
 
@@ -151,7 +155,7 @@ def _public_hard_concrete(logits: Tensor) -> Tensor:
 
 METHODS: dict[str, Method] = {
     "GumbelSoftmax": method(
-        lambda x: rt.GumbelSoftmax(TEMPERATURE, logits=x, validate_args=False),
+        _gumbel_softmax,
         torch_function=lambda x: gumbel_softmax(x, TEMPERATURE),
         scoring={
             "torch": lambda x: td.RelaxedOneHotCategorical(
@@ -171,6 +175,18 @@ METHODS: dict[str, Method] = {
         relaxit=lambda x: rx.DecoupledStraightThroughGumbelSoftmax(
             TEMPERATURE, TEMPERATURE, logits=x, validate_args=False
         ).rsample(),
+    ),
+    "functional.gumbel_softmax": Method(
+        lambda x: rt.functional.gumbel_softmax(x, TEMPERATURE),
+        _gumbel_softmax,
+        {"torch function": lambda x: gumbel_softmax(x, TEMPERATURE)},
+        has_density=False,
+    ),
+    "functional.gumbel_softmax hard": Method(
+        lambda x: rt.functional.gumbel_softmax(x, TEMPERATURE, hard=True),
+        _gumbel_softmax,
+        {"torch function": lambda x: gumbel_softmax(x, TEMPERATURE, hard=True)},
+        has_density=False,
     ),
     "ExpGumbelSoftmax": method(
         lambda x: rt.ExpGumbelSoftmax(TEMPERATURE, logits=x, validate_args=False),

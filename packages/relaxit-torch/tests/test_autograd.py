@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
+import relaxit_torch as rt
 from relaxit_torch import autograd, outputs, rows, straight_through
 
 
@@ -28,42 +32,81 @@ class Scaled(autograd.Function):
         return gradients[0] * ctx.factor, None
 
 
-def test_torch_binds_arguments_by_the_signature_that_binds_none(
+def test_a_call_gives_value_and_both_derivatives_without_the_signature(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Were it red, torch would read something else, and `_Positional` would shorten nothing."""
-    bound, bind = [], autograd._Positional.bind
+    """Torch would bind the arguments to it, for as long as some small kernels."""
 
-    def counted(self: inspect.Signature, *args: Any, **kwargs: Any) -> Any:
-        bound.append((args, kwargs))
-        return bind(self, *args, **kwargs)
+    def bind(function: Any) -> None:
+        raise AssertionError(f"the signature of {function} was asked for")
 
-    monkeypatch.setattr(autograd._Positional, "bind", counted)
     x = torch.tensor([1.0, -2.0], requires_grad=True)
-    value = Scaled.apply(x, 3.0)
-    ((args, kwargs),) = bound
-    assert args[0] is x
-    assert (args[1:], kwargs) == ((3.0,), {})
+    with monkeypatch.context() as patched:
+        patched.setattr(inspect, "signature", bind)
+        value = Scaled.call(x, 3.0)
     assert value.tolist() == [3.0, -6.0]
-    (gradient,) = torch.autograd.grad(value.sum(), x)
+    assert type(value.grad_fn).__name__ == "ScaledBackward"
+    weights = torch.ones(2, requires_grad=True)
+    (gradient,) = torch.autograd.grad(value, x, weights, create_graph=True)
     assert gradient.tolist() == [3.0, 3.0]
+    (second,) = torch.autograd.grad(gradient.sum(), weights)
+    assert second.tolist() == [3.0, 3.0]
 
 
-def test_it_binds_what_python_would_bind() -> None:
-    signature = inspect.signature(Scaled.forward)
-    python = inspect.Signature(list(signature.parameters.values()))
-    found, expected = (each.bind("x", 2.0) for each in (signature, python))
-    for bound in (found, expected):
-        bound.apply_defaults()
-    assert (found.args, found.kwargs) == (expected.args, expected.kwargs) == (("x", 2.0), {})
+def test_a_call_works_in_functional_transforms() -> None:
+    x = torch.tensor([[1.0, -2.0], [0.5, 4.0]])
+    assert torch.equal(torch.func.vmap(lambda row: Scaled.call(row, 3.0))(x), 3 * x)
+    gradient = torch.func.grad(lambda x: Scaled.call(x, 3.0).square().sum())(x)
+    assert torch.equal(gradient, 18 * x)
 
 
-def test_no_function_has_an_argument_that_would_have_to_be_bound() -> None:
-    functions = autograd.Function.__subclasses__()
+SYMMETRIC = {
+    "one-hot": (straight_through.one_hot, lambda x: torch.softmax(x, -1)),
+    "positive": (straight_through.positive, torch.sigmoid),
+    "bernoulli": (lambda x: straight_through.bernoulli(x, x.detach() - 0.1), lambda x: x),
+}
+
+
+# Forward mode loads torch/_decomp/decompositions_for_jvp.py, which scripts its functions.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
+@pytest.mark.parametrize(("hard", "soft"), SYMMETRIC.values(), ids=SYMMETRIC)
+def test_hard_values_have_the_derivative_of_soft_ones_in_forward_mode(hard, soft) -> None:
+    torch.manual_seed(0)
+    x, direction = torch.randn(2, 3, 4, dtype=torch.float64)
+    value, found = torch.func.jvp(hard, (x,), (direction,))
+    _, expected = torch.func.jvp(soft, (x,), (direction,))
+    assert set(value.unique().tolist()) <= {0.0, 1.0}
+    torch.testing.assert_close(found, expected)
+    with forward_ad.dual_level():
+        dual = forward_ad.unpack_dual(hard(forward_ad.make_dual(x, direction)))
+    torch.testing.assert_close(dual.tangent, expected)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
+@pytest.mark.parametrize("law", [rt.GumbelSoftmax, rt.BinaryConcrete, rt.LogitBinaryConcrete])
+def test_log_densities_have_a_hessian_in_every_mode(law) -> None:
+    torch.manual_seed(0)
+    relaxed = law(0.5, logits=torch.randn(4, dtype=torch.float64), validate_args=False)
+    value = relaxed.sample()
+
+    def density(value: Tensor) -> Tensor:
+        return relaxed.log_prob(value).sum()
+
+    mixed = torch.func.hessian(density)(value)
+    reverse = torch.func.jacrev(torch.func.jacrev(density))(value)
+    torch.testing.assert_close(mixed, reverse)
+
+
+def test_an_error_of_the_function_is_raised() -> None:
+    with pytest.raises(RuntimeError, match="must match the size"):
+        Scaled.call(torch.ones(2), torch.ones(3))
+
+
+def test_every_function_is_called_by_the_short_way() -> None:
+    source = Path(outputs.__file__).parent
     modules = {outputs.__name__, rows.__name__, straight_through.__name__}
-    assert modules <= {function.__module__ for function in functions}
-    for function in functions:
-        for parameter in inspect.signature(function.forward).parameters.values():
-            where = f"{function.__qualname__}.forward: {parameter}"
-            assert parameter.kind is parameter.POSITIONAL_OR_KEYWORD, where
-            assert parameter.default is parameter.empty, where
+    functions = {function.__name__ for function in autograd.Function.__subclasses__()}
+    assert modules <= {function.__module__ for function in autograd.Function.__subclasses__()}
+    for path in source.rglob("*.py"):
+        for name in re.findall(r"(\w+)\.apply\(", path.read_text(encoding="utf-8")):
+            assert name not in functions, f"{path.name}: {name}.apply"

@@ -109,7 +109,7 @@ def test_khot_vectors_cost_no_more_kernels_and_bytes_whatever_k_is() -> None:
         found[k] = cost(sample, [leaf])
         # Scores and result; of the drawn categories indices and sums.
         assert found[k]["saved_bytes"] <= 8 + 40 * k / 10_000
-        assert found[k]["kernels_forward"] <= 57
+        assert found[k]["kernels_forward"] <= 59
         assert found[k]["kernels_backward"] <= 50
     assert found[2]["kernels_backward"] == found[100]["kernels_backward"]
 

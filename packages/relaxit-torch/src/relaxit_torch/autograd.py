@@ -2,35 +2,63 @@
 
 from __future__ import annotations
 
-import inspect
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 
 class Function(torch.autograd.Function):
-    """Works in `torch.func` and `torch.compile`. No `jvp`: `torch.compile` refuses what has one.
+    """Works in `torch.func` and in `torch.compile`.
 
-    `forward` takes its arguments by position. `forward` and `backward` are torch operations, so
-    that there is a second derivative.
+    `forward` and `backward` are torch operations, so that there is a second derivative.
     """
 
     generate_vmap_rule = True
+    symmetric: ClassVar[bool] = False
+    """Whether the Jacobian is symmetric in the first input, which is what `setup_context` keeps: as
+    for functions of each entry, and the softmax. Then there is a derivative in forward mode.
+    """
+    _plain: ClassVar[type[torch.autograd.Function]]
+    """All in one method, which `torch.func` refuses: torch calls it in half of the time."""
+    _transformed: ClassVar[type[torch.autograd.Function]]
+    """With a derivative in forward mode, which `torch.compile` refuses."""
 
     def __init_subclass__(cls) -> None:
-        # Of a function with a `setup_context`, `apply` binds the arguments to the signature of
-        # `forward` at each call, for as long as some small kernels: in torch 2.14 by
-        # `_bind_default_args` of `torch.autograd.function`. It asks `inspect.signature`, which
-        # returns what is in `__signature__`: nothing of torch is replaced, and were it to bind in
-        # another way, only time would be lost.
-        parameters = inspect.signature(cls.forward).parameters.values()
-        cls.forward.__signature__ = _Positional(list(parameters))  # type: ignore[attr-defined]
+        def forward(ctx: Any, *inputs: Any) -> Any:
+            output = cls.forward(*inputs)
+            cls.setup_context(ctx, inputs, output)
+            return output
 
+        backward = staticmethod(cls.backward)
+        plain = {"forward": staticmethod(forward), "backward": backward}
+        cls._plain = type(cls.__name__, (torch.autograd.Function,), plain)
+        cls._transformed = cls
+        if not cls.symmetric:
+            return
 
-class _Positional(inspect.Signature):
-    """That of a function which is given all of its arguments: nothing is to be bound."""
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+            cls.setup_context(ctx, inputs, output)
+            ctx.save_for_forward(inputs[0])
 
-    # Torch reads no more of the `BoundArguments` that Python would return.
-    def bind(self, *args: Any, **kwargs: Any) -> Any:
-        return SimpleNamespace(args=args, kwargs=kwargs, apply_defaults=int)
+        def jvp(ctx: Any, *tangents: Any) -> Any:
+            moved = cls.backward(ctx, tangents[0])
+            return moved[0] if isinstance(moved, tuple) else moved
+
+        transformed = {
+            "forward": staticmethod(cls.forward),
+            "setup_context": staticmethod(setup_context),
+            "backward": backward,
+            "jvp": staticmethod(jvp),
+            "generate_vmap_rule": True,
+        }
+        cls._transformed = type(cls.__name__, (torch.autograd.Function,), transformed)
+
+    @classmethod
+    def call(cls, *inputs: Any) -> Any:
+        """The output for `inputs`, with the gradient of `backward`."""
+        if torch.compiler.is_compiling():
+            return cls.apply(*inputs)
+        try:
+            return cls._plain.apply(*inputs)
+        except RuntimeError:  # of `torch.func` or forward mode; any other comes again below
+            return cls._transformed.apply(*inputs)

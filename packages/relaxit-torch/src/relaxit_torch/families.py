@@ -12,6 +12,7 @@ from torch.distributions import Bernoulli, Categorical, Distribution, OneHotCate
 from relaxit_torch import constraints, matrices
 from relaxit_torch.parameters import check_count, derived
 from relaxit_torch.relaxed_distribution import RelaxedDistribution
+from relaxit_torch.special import hardmax
 
 
 class BernoulliFamily(RelaxedDistribution):
@@ -89,8 +90,7 @@ class OneHotFamily(RelaxedDistribution):
         return one_hot
 
     def harden(self, value: Tensor) -> Tensor:
-        choice = value.argmax(-1, keepdim=True)
-        return torch.zeros_like(value).scatter(-1, choice, 1.0)
+        return hardmax(value)
 
 
 class CategoricalFamily(OneHotFamily):

@@ -10,6 +10,7 @@ from torch.nn.functional import logsigmoid
 
 from relaxit_torch import noise
 from relaxit_torch.parameters import Parameter, check_count
+from relaxit_torch.special import argmax
 from relaxit_torch.straight_through import one_hot
 
 
@@ -109,7 +110,7 @@ def _soft_top_k(scores: Tensor, k: int, temperature: Parameter, dim: int) -> Ten
     """The relaxed indicator of the `k` greatest `scores`, which depends on their differences."""
     khot = torch.zeros_like(scores)
     for row in range(k):
-        top = scores.argmax(dim, keepdim=True)
+        top = argmax(scores, dim)
         # Differences from the greatest keep their digits, however small the temperature is.
         scores = scores - scores.gather(dim, top)
         exponents = _divided(scores, temperature)

@@ -32,7 +32,7 @@ def from_float16(value: Tensor) -> Tensor:
     """float16 to float32. A gradient beyond the range of float16 becomes its greatest number: the
     infinity that it would be rounded to is NaN as soon as a saturated softmax multiplies it by 0.
     """
-    raised: Tensor = _FromFloat16.apply(value)
+    raised: Tensor = _FromFloat16.call(value)
     return raised
 
 

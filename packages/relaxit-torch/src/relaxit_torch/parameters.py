@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import reduce
 from numbers import Real
 from typing import Any, Generic, TypeVar, overload
@@ -15,6 +15,7 @@ from torch.distributions.constraints import Constraint
 from relaxit_torch.constraints import Region
 
 Parameter = float | Tensor
+_NUMBER = (float, Real)  # the latter alone takes longer
 T = TypeVar("T")
 
 
@@ -79,44 +80,42 @@ def unify(
     plain: dict[str, Parameter] = {}
     given: dict[str, Any] = {}
     for name, value in parameters.items():
-        if name in numbers and isinstance(value, float | Real):  # `Real` alone takes longer
+        if name in numbers and isinstance(value, _NUMBER):
             plain[name] = float(value)
         else:
             given[name] = value
     tensors = _alike(given)
-    batch_shapes, event_shapes = {}, {}
-    event_sizes: set[int] = set()
+    batch_shapes, event_shapes = [], []
     for name, tensor in tensors.items():
-        event_dim, shape = constraints[name].event_dim, tensor.shape
+        shape, event_dim = tensor.shape, constraints[name].event_dim
         split = len(shape) - event_dim
         if split < 0:
             raise ValueError(
                 f"{name} must have at least {event_dim} dimension(s), "
                 f"but got shape {tuple(tensor.shape)}"
             )
-        batch_shapes[name], event_shapes[name] = shape[:split], shape[split:]
-        event_sizes.update(event_shapes[name])
-    if len(event_sizes) > 1:
-        found = ", ".join(f"{n} {tuple(shape)}" for n, shape in event_shapes.items() if shape)
-        raise ValueError(f"events of parameters must have one size, but got {found}")
-    return {**plain, **tensors}, _broadcast(batch_shapes)
+        batch_shapes.append(shape[:split] if event_dim else shape)
+        event_shapes.append(shape[split:] if event_dim else ())
+    # A set of sizes and `broadcast_shapes` take as long as kernels.
+    batch_shape = batch_shapes[0]
+    if len(tensors) > 1:
+        if len({size for shape in event_shapes for size in shape}) > 1:
+            found = ", ".join(
+                f"{name} {tuple(shape)}"
+                for name, shape in zip(tensors, event_shapes, strict=True)
+                if shape
+            )
+            raise ValueError(f"events of parameters must have one size, but got {found}")
+        batch_shape = _broadcast(tensors, batch_shapes)
+    return plain | tensors, batch_shape
 
 
-def expand(
-    parameters: Mapping[str, Parameter],
-    constraints: Mapping[str, Constraint],
-    batch_shape: torch.Size,
-) -> dict[str, Parameter]:
-    """Expands each tensor to `(*batch_shape, *own_event_shape)`; numbers stay as they are."""
-    expanded = dict(parameters)
-    for name, value in parameters.items():
-        if isinstance(value, Tensor):
-            own = value.shape
-            split = len(own) - constraints[name].event_dim
-            # A view of a leaf is no leaf: it could not be copied.
-            if own[:split] != batch_shape:
-                expanded[name] = value.expand(batch_shape + own[split:])
-    return expanded
+def expand(tensor: Tensor, batch_shape: torch.Size, event_dim: int) -> Tensor:
+    """Expands to `(*batch_shape, *own_event_shape)`."""
+    own = tensor.shape
+    shape = batch_shape + own[len(own) - event_dim :] if event_dim else batch_shape
+    # A view of a leaf is no leaf: it could not be copied.
+    return tensor if shape == own else tensor.expand(shape)
 
 
 def check(name: str, value: Parameter, region: Region) -> None:
@@ -172,14 +171,13 @@ def _alike(given: dict[str, Any]) -> dict[str, Tensor]:
     return tensors
 
 
-def _broadcast(shapes: Mapping[str, torch.Size]) -> torch.Size:
-    first, *others = shapes.values()
-    if all(shape == first for shape in others):  # `broadcast_shapes` takes as long as a kernel
-        return first
+def _broadcast(names: Iterable[str], shapes: list[torch.Size]) -> torch.Size:
+    if all(shape == shapes[0] for shape in shapes):
+        return shapes[0]
     try:
-        broadcast: torch.Size = torch.broadcast_shapes(*shapes.values())
+        broadcast: torch.Size = torch.broadcast_shapes(*shapes)
     except RuntimeError:
-        found = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+        found = ", ".join(f"{n} {tuple(s)}" for n, s in zip(names, shapes, strict=True))
         raise ValueError(f"batch shapes of parameters must broadcast, but got {found}") from None
     return broadcast
 

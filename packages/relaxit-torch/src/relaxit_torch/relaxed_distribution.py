@@ -81,7 +81,8 @@ class RelaxedDistribution(TorchDistribution):
                 region: Any = self.arg_constraints[name]
                 _parameters.check(name, value, region)
         self._set_parameters(given, batch_shape)
-        self._made_in_trace = torch.compiler.is_compiling()
+        if self._dtype in LOW_PRECISION:
+            self._made_in_trace = torch.compiler.is_compiling()
         # What the edge of the support means: `dtype` of the copy that works in float32 differs.
         self.storage_dtype = self._dtype
         # All that `Distribution.__init__` does without its validation.
@@ -121,12 +122,14 @@ class RelaxedDistribution(TorchDistribution):
         raise NotImplementedError(f"{self._name} has no hardening map")
 
     def _infer_event_shape(self) -> torch.Size:
-        """By default the trailing dimensions of the first parameter that has as many."""
+        """By default the trailing dimensions of a parameter that has as many."""
         support: Any = type(self).support
-        given, event_dim = vars(self), support.event_dim
-        for name, constraint in self.arg_constraints.items():
-            if name in given and constraint.event_dim == event_dim:
-                return given[name].shape[-event_dim:] if event_dim else torch.Size()
+        event_dim = support.event_dim
+        if not event_dim:
+            return torch.Size()
+        for name, value in self._unexpanded.items():
+            if self.arg_constraints[name].event_dim == event_dim and isinstance(value, Tensor):
+                return value.shape[-event_dim:]
         raise NotImplementedError(f"{self._name} must implement _infer_event_shape")
 
     # -- sampling -------------------------------------------------------------------------------
@@ -137,8 +140,8 @@ class RelaxedDistribution(TorchDistribution):
         Returns:
             `(*sample_shape, *batch_shape, *noise_event_shape)`, dtype and device of the parameters.
         """
-        shape = torch.Size(sample_shape) + self.batch_shape + self._noise_event_shape
-        return type(self).noise_law(shape, dtype=self.dtype, device=self.device)
+        shape = torch.Size(sample_shape) + self._batch_shape + self._noise_event_shape
+        return type(self).noise_law(shape, dtype=self._dtype, device=self._device)
 
     def relax(self, noise: Tensor) -> Tensor:
         """Maps `noise` to a value, differentiably in the parameters and in `noise`.
@@ -158,7 +161,8 @@ class RelaxedDistribution(TorchDistribution):
         Raises:
             NotImplementedError: the distribution is a discrete one, without gradient.
         """
-        self._require_rsample()
+        if not self.has_rsample:
+            raise self._without_gradient()
         return self._sample(sample_shape)
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
@@ -172,7 +176,8 @@ class RelaxedDistribution(TorchDistribution):
         Exact at every temperature, also where the value has saturated in floating point; both
         carry gradients. Raises what `rsample` does.
         """
-        self._require_rsample()
+        if not self.has_rsample:
+            raise self._without_gradient()
         noise = self._working.noise(sample_shape)
         return self.relax(noise), self.log_prob_from_noise(noise)
 
@@ -278,11 +283,10 @@ class RelaxedDistribution(TorchDistribution):
     def _name(self) -> str:
         return type(self).__name__
 
-    def _require_rsample(self) -> None:
-        if not self.has_rsample:
-            raise NotImplementedError(
-                f"{self._name} is discrete and has no gradient: use sample, or a relaxation of it"
-            )
+    def _without_gradient(self) -> NotImplementedError:
+        return NotImplementedError(
+            f"{self._name} is discrete and has no gradient: use sample, or a relaxation of it"
+        )
 
     @property
     def _given(self) -> dict[str, _parameters.Parameter]:
@@ -290,18 +294,19 @@ class RelaxedDistribution(TorchDistribution):
 
     @property
     def _noise_event_shape(self) -> torch.Size:
-        return self.event_shape
+        return self._event_shape
 
     def _set_parameters(
         self, parameters: Mapping[str, _parameters.Parameter], batch_shape: torch.Size
     ) -> None:
-        self._unexpanded = dict(parameters)
+        self._unexpanded = parameters
         self._raised: tuple[list[int], RelaxedDistribution] | None = None
-        expanded = _parameters.expand(parameters, self.arg_constraints, batch_shape)
-        for name, value in expanded.items():
+        for name, value in parameters.items():
+            if isinstance(value, Tensor):
+                event_dim = self.arg_constraints[name].event_dim
+                value = _parameters.expand(value, batch_shape, event_dim)
+                self._dtype, self._device = value.dtype, value.device
             setattr(self, name, value)
-        first = next(value for value in expanded.values() if isinstance(value, Tensor))
-        self._dtype, self._device = first.dtype, first.device
 
     def _sample(self, sample_shape: Shape) -> Tensor:
         working = self._working
@@ -319,7 +324,7 @@ class RelaxedDistribution(TorchDistribution):
 
         One copy for all uses, so that gradients are added up in float32 before they are rounded.
         """
-        if self.dtype not in LOW_PRECISION:
+        if self._dtype not in LOW_PRECISION:
             return self
         tensors = [value for value in self._unexpanded.values() if isinstance(value, Tensor)]
         if torch.compiler.is_compiling() or any(t.is_inference() for t in tensors):

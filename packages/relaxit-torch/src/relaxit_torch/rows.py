@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from relaxit_torch.autograd import Function
+from relaxit_torch.special import argmax, hardmax
 
 BLOCK = 5
 """Entries of which `greatest` compares the maxima first."""
@@ -18,7 +19,7 @@ def without_earlier_choices(scores: Tensor) -> Tensor:
     taken = torch.zeros_like(scores[..., 0, :], dtype=torch.bool)
     for row in scores.unbind(-2):
         rows.append(row.masked_fill(taken, -torch.inf))
-        taken = taken.scatter(-1, rows[-1].argmax(-1, keepdim=True), True)
+        taken = taken.scatter(-1, argmax(rows[-1]), True)
     return torch.stack(rows, -2)
 
 
@@ -28,8 +29,7 @@ def harden(value: Tensor) -> Tensor:
     Of entries that round to the same, it is that which the next row lacks.
     """
     following = torch.cat([value[..., 1:, :], torch.zeros_like(value[..., :1, :])], -2)
-    choices = (value - following).argmax(-1, keepdim=True)
-    return torch.zeros_like(value).scatter(-1, choices, 1.0)
+    return hardmax(value - following)
 
 
 def follow_from_first(value: Tensor, taken: Tensor, dtype: torch.dtype) -> Tensor:
@@ -71,7 +71,7 @@ def _any_order(score: Tensor, wanted: int) -> Tensor:
     """
     categories = score.shape[-1]
     blocks = categories // BLOCK
-    if blocks <= max(1.5 * wanted, 200):  # little to gain, and some kernels to launch
+    if blocks <= max(1.5 * wanted, 150):  # little to gain, and some kernels to launch
         return score.topk(wanted, sorted=False).indices
     maxima = score[..., : BLOCK * blocks].unflatten(-1, (BLOCK, blocks)).amax(-2)
     indices = torch.arange(categories, device=score.device)
@@ -92,7 +92,7 @@ def sum_of_softmaxes(score: Tensor, order: Tensor) -> Tensor:
         score: `(*shape, K)`.
         order: where its `k` greatest entries are, `(*shape, k)`.
     """
-    total: Tensor = _SumOfSoftmaxes.apply(score, order)[0]
+    total: Tensor = _SumOfSoftmaxes.call(score, order)[0]
     return total
 
 
@@ -105,14 +105,14 @@ class _SumOfSoftmaxes(Function):
     def forward(score: Tensor, order: Tensor) -> tuple[Tensor, ...]:
         top = score.gather(-1, order)
         least = top[..., -1:]
-        weight = score.scatter(-1, order, -torch.inf).sub_(least).exp_()
+        weight = (score - least).exp_()
+        _put(weight, order, torch.zeros_like(top))
         # The logarithm of what all rows have, a finite number also where nothing is left to them.
         log_rest = (weight.sum(-1, keepdim=True).double() + 1e-300).log() + least
         # An entry is exp(score) times the sum of 1 / Z_j over the rows that have it.
         log_normaliser, log_inverse = _scans(top, log_rest)
-        drawn = (top + log_inverse).exp().to(score.dtype)
-        rest = (least + log_inverse[..., -1:]).exp().to(score.dtype)
-        total = weight.mul_(rest).scatter(-1, order, drawn)
+        total = weight.mul_((least + log_inverse[..., -1:]).exp().to(score.dtype))
+        _put(total, order, (top + log_inverse).exp().to(score.dtype))
         return total, log_rest, log_normaliser, log_inverse
 
     @staticmethod
@@ -133,10 +133,12 @@ class _SumOfSoftmaxes(Function):
         top = score.gather(-1, order).double()
         if torch.is_grad_enabled():  # for the second derivative
             log_normaliser, log_inverse = _scans(top, log_rest)
-        others = total.scatter(-1, order, 0.0)
-        mass = others.sum(-1, keepdim=True) + torch.finfo(score.dtype).tiny
-        of_others = (others * gradient).sum(-1, keepdim=True) / mass
         of_top = gradient.gather(-1, order)
+        result = total * gradient
+        _put(result, order, torch.zeros_like(of_top))
+        # What all rows have, as a share of the last one, and the mean of g there.
+        mass = (log_rest + log_inverse[..., -1:]).exp() + torch.finfo(score.dtype).tiny
+        of_others = result.sum(-1, keepdim=True) / mass
         products = _running_mean(
             torch.cat([of_others, of_top.flip(-1)], -1).double(),
             torch.cat([log_rest, top.flip(-1)], -1),
@@ -147,8 +149,16 @@ class _SumOfSoftmaxes(Function):
         last = means[..., -1:]
         if of_log_rest is not None:
             last = last - of_log_rest / mass
-        result = others * (gradient - last.to(score.dtype))
-        return result.scatter(-1, order, moved.to(score.dtype)), None
+        result = torch.addcmul(result, total, last.to(score.dtype), value=-1)
+        _put(result, order, moved.to(score.dtype))
+        return result, None
+
+
+def _put(target: Tensor, order: Tensor, values: Tensor) -> None:
+    """`target.scatter_(-1, order, values)`, for which `torch.func.vmap` has no rule."""
+    rows = torch.arange(0, target.numel(), target.shape[-1], device=target.device)
+    index = order + rows.view(*target.shape[:-1], 1)
+    target.view(-1).index_put_((index.view(-1),), values.reshape(-1))
 
 
 def _scans(top: Tensor, log_rest: Tensor) -> tuple[Tensor, Tensor]:

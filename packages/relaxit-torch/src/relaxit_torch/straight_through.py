@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from relaxit_torch.autograd import Function
+from relaxit_torch.special import hardmax
 
 
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
@@ -19,7 +20,7 @@ def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
 
 def bernoulli(probs: Tensor, uniform: Tensor) -> Tensor:
     """1 where `uniform` is less than `probs`, else 0, with the gradient of `probs`."""
-    value: Tensor = _Bernoulli.apply(probs, uniform)
+    value: Tensor = _Bernoulli.call(probs, uniform)
     return value
 
 
@@ -28,7 +29,7 @@ def positive(score: Tensor) -> Tensor:
 
     Not from the sigmoid, which around 0 is rounded to 1/2.
     """
-    value: Tensor = _Positive.apply(score)
+    value: Tensor = _Positive.call(score)
     return value
 
 
@@ -37,7 +38,7 @@ def one_hot(score: Tensor, dim: int = -1) -> Tensor:
 
     Not from the softmax, which for small differences is rounded to ties.
     """
-    value: Tensor = _OneHot.apply(score, dim)
+    value: Tensor = _OneHot.call(score, dim)
     return value
 
 
@@ -50,6 +51,8 @@ def indicator(score: Tensor) -> Tensor:
 
 
 class _Bernoulli(Function):
+    symmetric = True
+
     @staticmethod
     def forward(probs: Tensor, uniform: Tensor) -> Tensor:
         return indicator(probs - uniform)
@@ -66,6 +69,8 @@ class _Bernoulli(Function):
 class _Positive(Function):
     """Keeps the score, of which only the backward pass takes the sigmoid."""
 
+    symmetric = True
+
     @staticmethod
     def forward(score: Tensor) -> Tensor:
         return indicator(score.clone())
@@ -77,16 +82,18 @@ class _Positive(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         soft = torch.sigmoid(ctx.saved_tensors[0])
-        slope: Tensor = torch.ops.aten.sigmoid_backward(gradients[0], soft)
+        slope: Tensor = torch.ops.aten.sigmoid_backward.default(gradients[0], soft)
         return slope
 
 
 class _OneHot(Function):
     """Keeps the score, of which only the backward pass takes the softmax."""
 
+    symmetric = True
+
     @staticmethod
     def forward(score: Tensor, dim: int) -> Tensor:
-        return torch.zeros_like(score).scatter(dim, score.argmax(dim, keepdim=True), 1.0)
+        return hardmax(score, dim)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
@@ -96,7 +103,7 @@ class _OneHot(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         soft = torch.softmax(ctx.saved_tensors[0], ctx.dim)
-        slope: Tensor = torch.ops.aten._softmax_backward_data(
+        slope: Tensor = torch.ops.aten._softmax_backward_data.default(
             gradients[0], soft, ctx.dim, soft.dtype
         )
         return slope, None

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import threshold
 
 from relaxit_torch import constraints, divergences, noise
 from relaxit_torch.families import CategoricalFamily
@@ -73,8 +74,9 @@ class ExpGumbelSoftmax(CategoricalFamily):
         return log_softmax(scores(self, noise))
 
     def _log_prob(self, value: Tensor) -> Tensor:
-        density = log_density(self, value.masked_fill(value == -torch.inf, 0))
-        contradicted = (self.possible != (value > -torch.inf)).any(-1)
+        possible = self.possible
+        density = log_density(self, possible, zero_where_impossible(value))
+        contradicted = (possible != (value > -torch.inf)).any(-1)
         return torch.where(contradicted, -torch.inf, density)
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
@@ -103,35 +105,51 @@ def scores(concrete: CategoricalFamily, noise: Tensor) -> Tensor:
 
 
 def log_density(
-    concrete: CategoricalFamily, log_value: Tensor, log_slope: Tensor | float = 0.0
+    concrete: CategoricalFamily,
+    possible: Tensor,
+    log_value: Tensor,
+    log_slope: Tensor | None = None,
 ) -> Tensor:
-    """Maddison et al., equation 26, on the possible categories.
+    """Maddison et al., equation 26, on the `possible` categories.
 
     `log_value`, `(*shape, K)`, is finite also for an impossible category. The density is that of a
     function of each of its entries, `log_slope` the logarithms of the derivatives.
     """
-    t = concrete.logits - concrete._per_event(concrete.temperature) * log_value
-    return _concrete(concrete, t, log_slope)
+    temperature = concrete._per_event(concrete.temperature)
+    if isinstance(temperature, Tensor):
+        t = concrete.logits - temperature * log_value
+    else:
+        t = torch.sub(concrete.logits, log_value, alpha=temperature)
+    return _concrete(concrete, possible, t, log_slope)
 
 
 def log_density_from_noise(
-    concrete: CategoricalFamily, noise: Tensor, log_slope: Tensor | float = 0.0
+    concrete: CategoricalFamily, noise: Tensor, log_slope: Tensor | None = None
 ) -> Tensor:
     """The same where `log_value` comes from `noise`: then `logits - temperature * log_value` is
     `-noise` up to a constant in each row, which the density does not see.
     """
-    return _concrete(concrete, (-noise).masked_fill(~concrete.possible, -torch.inf), log_slope)
-
-
-def _concrete(concrete: CategoricalFamily, t: Tensor, log_slope: Tensor | float) -> Tensor:
     possible = concrete.possible
+    t = (-noise).masked_fill(~possible, -torch.inf)
+    return _concrete(concrete, possible, t, log_slope)
+
+
+def _concrete(
+    concrete: CategoricalFamily, possible: Tensor, t: Tensor, log_slope: Tensor | None
+) -> Tensor:
     count = possible.sum(-1).to(t.dtype)
+    terms = t if log_slope is None else t - log_slope
     return (
         torch.lgamma(count)
         + (count - 1) * log(concrete.temperature)
-        + torch.where(possible, t - log_slope, 0).sum(-1)
+        + zero_where_impossible(terms).sum(-1)
         - count * t.logsumexp(-1)
     )
+
+
+def zero_where_impossible(values: Tensor) -> Tensor:
+    """0 in place of -inf. On a CPU in a third of the time of a comparison and a `where`."""
+    return threshold(values, torch.finfo(values.dtype).min, 0.0)
 
 
 @divergences.exact(ExpGumbelSoftmax, ExpGumbelSoftmax)

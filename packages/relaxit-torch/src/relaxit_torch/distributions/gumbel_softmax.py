@@ -116,8 +116,9 @@ class GumbelSoftmax(CategoricalFamily):
 
     def _log_prob(self, value: Tensor) -> Tensor:
         log_value = log_interior(value, self.storage_dtype)
-        density = log_density(self, log_value, log_value)
-        contradicted = torch.where(self.possible, 0, value).sum(-1) > 0
+        possible = self.possible
+        density = log_density(self, possible, log_value, log_value)
+        contradicted = torch.where(possible, 0, value).sum(-1) > 0
         return torch.where(contradicted, -torch.inf, density)
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:

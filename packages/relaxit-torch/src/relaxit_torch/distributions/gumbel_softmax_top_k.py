@@ -13,6 +13,7 @@ from relaxit_torch.distributions.plackett_luce import PlackettLuce
 from relaxit_torch.families import RowsFamily
 from relaxit_torch.parameters import Parameter, exactly_one_of
 from relaxit_torch.relaxed_distribution import Shape
+from relaxit_torch.special import hardmax
 from relaxit_torch.straight_through import straight_through
 
 
@@ -133,8 +134,7 @@ class GumbelSoftmaxTopK(RowsFamily):
         of_rows = noise if self.independent_noise else noise.unsqueeze(-2)
         score = self.logits.unsqueeze(-2) + of_rows
         masked = rows.without_earlier_choices(score.expand(*score.shape[:-2], *self.event_shape))
-        choices = masked.argmax(-1, keepdim=True)
-        return torch.zeros_like(soft).scatter(-1, choices, 1.0)
+        return hardmax(masked)
 
     def _log_prob(self, value: Tensor) -> Tensor:
         hard = self.harden(value)

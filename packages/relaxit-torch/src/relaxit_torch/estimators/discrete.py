@@ -15,6 +15,7 @@ from torch.nn.functional import one_hot, softplus
 from relaxit_torch import constraints, noise
 from relaxit_torch.constraints import Region
 from relaxit_torch.parameters import Parameter, check
+from relaxit_torch.special import hardmax
 
 Function = Callable[[Tensor], Tensor]
 """Maps samples `(*samples, *batch, *event)` to values `(*samples, *batch)`."""
@@ -171,8 +172,7 @@ class DiscreteVariable:
     def harden(self, scores: Tensor) -> Tensor:
         """The discrete value of scores: their greatest one, or whether they are positive."""
         if self.one_hot:
-            choice = scores.argmax(-1, keepdim=True)
-            return torch.zeros_like(scores).scatter(-1, choice, 1.0)
+            return hardmax(scores)
         return (scores > 0).to(scores.dtype)
 
     def noise(self, sample_shape: Sequence[int] = ()) -> Tensor:

@@ -79,7 +79,8 @@ class CorrelatedGates(GatesByLogits):
         else:
             check("correlation_matrix", correlation_matrix, constraints.correlation)
             factor = matrices.cholesky(correlation_matrix.detach().to(torch.float64))
-        self.register_buffer("correlation_cholesky", factor.to(self.logits))
+        # By rows, as a loaded one: products with both shall be the same to the last bit.
+        self.register_buffer("correlation_cholesky", factor.to(self.logits).contiguous())
 
     @property
     def distribution(self) -> CorrelatedRelaxedBernoulli:

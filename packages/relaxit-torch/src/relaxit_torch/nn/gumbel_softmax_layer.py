@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from relaxit_torch import constraints, functional
 from relaxit_torch.nn.temperature_schedule import TemperatureSchedule
 from relaxit_torch.parameters import check_number
+from relaxit_torch.special import hardmax
 
 
 class GumbelSoftmaxLayer(nn.Module):
@@ -69,8 +69,7 @@ class GumbelSoftmaxLayer(nn.Module):
         """
         if self.training:
             return functional.gumbel_softmax(logits, self.temperature, self.hard, self.dim)
-        choice = logits.argmax(self.dim, keepdim=True)
-        return torch.zeros_like(logits).scatter(self.dim, choice, 1.0)
+        return hardmax(logits, self.dim)
 
     def get_extra_state(self) -> dict[str, Any]:
         return self.schedule.state_dict()
