@@ -24,6 +24,10 @@ def top(score: torch.Tensor) -> torch.Tensor:
 FUNCTIONS = {
     "clip": (outputs.clip, (2 * LOGITS,)),
     "hard sigmoid of numbers": (lambda x: outputs.hard_sigmoid(x, -0.1, 1.1), (3 * LOGITS,)),
+    "hard sigmoid at a temperature": (
+        lambda x: outputs.hard_sigmoid(x, -0.1, 1.1, 0.4),
+        (3 * LOGITS,),
+    ),
     "hard sigmoid of tensors": (outputs.hard_sigmoid, (3 * LOGITS, LOW, HIGH)),
     "hard sigmoid of both": (lambda x, low: outputs.hard_sigmoid(x, low, 1.1), (LOGITS, LOW)),
     "gate of a root": (lambda p: outputs.gate_of_root(p, UNIFORM), (LOGITS.sigmoid(),)),

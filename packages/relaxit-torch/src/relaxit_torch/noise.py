@@ -80,9 +80,10 @@ def logistic_from_integer(integer: Tensor) -> Tensor:
 
     Both tails are small `U`, where the fraction is finest.
     """
-    signed = _odd_halves(integer)
-    tail = signed.abs().mul_(0.5 * _STEP[signed.dtype])
-    return tail.logit_().copysign_(signed)
+    tail = _odd_halves(integer)
+    tail.abs_().mul_(0.5 * _STEP[tail.dtype]).logit_()
+    # An integer has its sign bit where a float of its width has it.
+    return tail.copysign_(integer.view(tail.dtype))
 
 
 def uniform_from_double(uniform: Tensor) -> Tensor:

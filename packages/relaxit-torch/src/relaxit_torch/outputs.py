@@ -17,6 +17,7 @@ from torch import Tensor
 from relaxit_torch import matrices
 from relaxit_torch.autograd import Function
 from relaxit_torch.parameters import Parameter
+from relaxit_torch.straight_through import greater
 
 # torch's fused backward kernels: a comparison and a `where` of random masks take ten times as long.
 _clip_backward = torch.ops.aten.hardtanh_backward.default
@@ -33,9 +34,11 @@ def clip(score: Tensor) -> Tensor:
     return value
 
 
-def hard_sigmoid(score: Tensor, low: Parameter, high: Parameter) -> Tensor:
-    """`low + (high - low) sigmoid(score)`, clipped to [0, 1]."""
-    value: Tensor = _HardSigmoid.call(score, low, high)
+def hard_sigmoid(
+    score: Tensor, low: Parameter, high: Parameter, temperature: float = 1.0
+) -> Tensor:
+    """`low + (high - low) sigmoid(score / temperature)`, clipped to [0, 1]."""
+    value: Tensor = _HardSigmoid.call(score, low, high, temperature)
     return value
 
 
@@ -93,21 +96,22 @@ class _Clip(Function):
 
 class _HardSigmoid(Function):
     @staticmethod
-    def forward(score: Tensor, low: Parameter, high: Parameter) -> Tensor:
-        width, value = high - low, torch.sigmoid(score)
+    def forward(score: Tensor, low: Parameter, high: Parameter, temperature: float) -> Tensor:
+        width, value = high - low, (score / temperature).sigmoid_()
         # A tensor may have more dimensions.
         value = value * width if isinstance(width, Tensor) else value.mul_(width)
         return value.add_(low).clamp(0, 1)
 
     @staticmethod
     def setup_context(
-        ctx: Any, inputs: tuple[Tensor, Parameter, Parameter], output: Tensor
+        ctx: Any, inputs: tuple[Tensor, Parameter, Parameter, float], output: Tensor
     ) -> None:
-        ctx.ends = tuple(None if isinstance(end, Tensor) else end for end in inputs[1:])
-        ctx.save_for_backward(output, *(end for end in inputs[1:] if isinstance(end, Tensor)))
+        *ends, ctx.temperature = inputs[1:]
+        ctx.ends = tuple(None if isinstance(end, Tensor) else end for end in ends)
+        ctx.save_for_backward(output, *(end for end in ends if isinstance(end, Tensor)))
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         value, *tensors = ctx.saved_tensors
         low, high = (tensors.pop(0) if end is None else end for end in ctx.ends)
         width = high - low
@@ -115,7 +119,8 @@ class _HardSigmoid(Function):
         inside = _clip_backward(gradients[0], value, 0.0, 1.0)
         of_low = inside * (1 - share) if ctx.needs_input_grad[1] else None
         of_high = inside * share if ctx.needs_input_grad[2] else None
-        return _sigmoid_backward(inside, share).mul_(width), of_low, of_high
+        slope = _sigmoid_backward(inside, share).mul_(width / ctx.temperature)
+        return slope, of_low, of_high, None
 
 
 class _GateOfRoot(Function):
@@ -151,7 +156,7 @@ class _GateOfRootSigmoid(Function):
 
 
 def _open(root: Tensor, uniform: Tensor) -> Tensor:
-    return _threshold(root, root - uniform, 0.0)
+    return greater(root, uniform).mul_(root)
 
 
 class _CoupledLogistic(Function):

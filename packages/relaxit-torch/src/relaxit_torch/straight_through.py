@@ -42,12 +42,17 @@ def one_hot(score: Tensor, dim: int = -1) -> Tensor:
     return value
 
 
-def indicator(score: Tensor) -> Tensor:
-    """1 where `score` is positive, else 0, in its dtype; overwrites `score`.
+def greater(x: Tensor, y: Tensor | float) -> Tensor:
+    """1 where `x > y`, else 0, in the dtype of `x`, without gradient.
 
-    On a CPU in a quarter of the time of a comparison and a conversion of its result.
+    One kernel, and on a CPU half of the time of a comparison and a conversion of its result.
     """
-    return score.sign_().relu_()
+    if not torch.compiler.is_compiling():
+        try:
+            return torch.gt(x, y, out=x.new_empty(0))
+        except RuntimeError:  # torch.func.vmap has no rule for results that are given
+            pass
+    return (x > y).to(x.dtype)
 
 
 class _Bernoulli(Function):
@@ -55,7 +60,7 @@ class _Bernoulli(Function):
 
     @staticmethod
     def forward(probs: Tensor, uniform: Tensor) -> Tensor:
-        return indicator(probs - uniform)
+        return greater(probs, uniform)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
@@ -73,7 +78,7 @@ class _Positive(Function):
 
     @staticmethod
     def forward(score: Tensor) -> Tensor:
-        return indicator(score.clone())
+        return greater(score, 0.0)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:

@@ -104,7 +104,10 @@ class HardConcrete(BernoulliFamily):
         return clip((self.high - self.low) * self.probs + self.low)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        return hard_sigmoid(self._tempered(self.logits + noise), self.low, self.high)
+        score, temperature = self.logits + noise, self.temperature
+        if isinstance(temperature, Tensor):
+            score, temperature = score / temperature, 1.0
+        return hard_sigmoid(score, self.low, self.high, temperature)
 
     def _log_prob(self, value: Tensor) -> Tensor:
         above, below = value - self.low, self.high - value  # s / (1 - s) is their ratio
