@@ -35,8 +35,8 @@ compiled `relax` in times of an eager one.
 LIMITS = {
     "GumbelSoftmax hard": (
         "The noise comes first: the generator, and two logarithms in the precision that the tails "
-        "need. Next are an argmax, which torch does not vectorise, and the softmax of the backward "
-        "pass."
+        "need. Next are the place of the maximum, which torch does not vectorise, and the softmax "
+        "of the backward pass."
     ),
     "StochasticTimesSmooth": (
         "The generator comes first, which the peer has too. The sigmoid, the square root and the "
@@ -44,8 +44,9 @@ LIMITS = {
         "memory of about equal cost."
     ),
     "CorrelatedRelaxedBernoulli": (
-        "After a product with a matrix, the log-odds of the normal distribution function take two "
-        "error functions and two logarithms, so as to be exact both in the tails and around 0."
+        "After the noise and a product with a matrix, the log-odds of the normal distribution "
+        "function take an error function, a root and a logarithm, to be exact in the tails: passes "
+        "over memory that a compiler joins."
     ),
     "GumbelSoftmaxTopK k-hot": (
         "The noise and `topk` of each row, which torch does not vectorise, come first. What is "
@@ -175,8 +176,10 @@ def limits(results: dict[str, Any]) -> Iterable[str]:
         "What these samplers do not reach: how many times as long as ours the peer takes, and ours "
         "as its noise and one pass over memory. For a few numbers the time is that of calls, from "
         "Python and of kernels: the noise has full-range tails, by more kernels than the peers', "
-        "and a distribution is constructed where a function needs none. Where a map is one or two "
-        "operations that torch has vectorised, there is nothing for a compiler to join."
+        "and a distribution is constructed where a function needs none. The floor counts one pass "
+        "over memory; an eager map takes one for each of its operations, forward and backward, and "
+        "a compiled `relax` joins them. Where a map is one or two operations that torch has "
+        "vectorised, there is nothing to join."
     )
     yield table(("Method", "Against", "Asked", "Found"), lines)
     for method in dict.fromkeys(methods):

@@ -143,3 +143,13 @@ def mild_parameters() -> Callable[..., dict[str, np.ndarray]]:
         )
 
     return mild_parameters
+
+
+@pytest.fixture
+def fresh_compiler():
+    """Compilation turns the validation of all distributions off: see test_compile.py."""
+    default = torch.distributions.Distribution._validate_args
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+    torch.distributions.Distribution.set_default_validate_args(default)

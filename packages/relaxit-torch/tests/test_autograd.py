@@ -60,16 +60,17 @@ def test_a_call_works_in_functional_transforms() -> None:
     assert torch.equal(gradient, 18 * x)
 
 
-SYMMETRIC = {
+UNIFORM = torch.rand(5, 3, 4, dtype=torch.float64, generator=torch.manual_seed(1))
+HARD = {
     "one-hot": (straight_through.one_hot, lambda x: torch.softmax(x, -1)),
     "positive": (straight_through.positive, torch.sigmoid),
-    "bernoulli": (lambda x: straight_through.bernoulli(x, x.detach() - 0.1), lambda x: x),
+    "bernoulli": (lambda x: straight_through.bernoulli(x, UNIFORM), lambda x: x.expand(5, 3, 4)),
 }
 
 
 # Forward mode loads torch/_decomp/decompositions_for_jvp.py, which scripts its functions.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
-@pytest.mark.parametrize(("hard", "soft"), SYMMETRIC.values(), ids=SYMMETRIC)
+@pytest.mark.parametrize(("hard", "soft"), HARD.values(), ids=HARD)
 def test_hard_values_have_the_derivative_of_soft_ones_in_forward_mode(hard, soft) -> None:
     torch.manual_seed(0)
     x, direction = torch.randn(2, 3, 4, dtype=torch.float64)
@@ -80,6 +81,10 @@ def test_hard_values_have_the_derivative_of_soft_ones_in_forward_mode(hard, soft
     with forward_ad.dual_level():
         dual = forward_ad.unpack_dual(hard(forward_ad.make_dual(x, direction)))
     torch.testing.assert_close(dual.tangent, expected)
+    twice = torch.func.jacfwd(torch.func.jacfwd(lambda x: hard(x).square().sum()))(x)
+    assert twice.isfinite().all()
+    if hard is not HARD["bernoulli"][0]:
+        assert twice.abs().max() > 1e-3
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
@@ -92,9 +97,24 @@ def test_log_densities_have_a_hessian_in_every_mode(law) -> None:
     def density(value: Tensor) -> Tensor:
         return relaxed.log_prob(value).sum()
 
-    mixed = torch.func.hessian(density)(value)
-    reverse = torch.func.jacrev(torch.func.jacrev(density))(value)
-    torch.testing.assert_close(mixed, reverse)
+    def density_of_logits(logits: Tensor) -> Tensor:
+        return law(0.5, logits=logits, validate_args=False).log_prob(value).sum()
+
+    modes = torch.func.jacfwd, torch.func.jacrev
+    for point, function in ((value, density), (relaxed.logits, density_of_logits)):
+        hessians = [outer(inner(function))(point) for outer in modes for inner in modes]
+        assert hessians[0].abs().max() > 1e-3
+        for hessian in hessians[1:]:
+            torch.testing.assert_close(hessian, hessians[0])
+
+
+@pytest.mark.usefixtures("fresh_compiler")
+def test_gradients_of_densities_compile_under_functional_transforms() -> None:
+    relaxed = rt.GumbelSoftmax(0.5, logits=torch.randn(4), validate_args=False)
+    values = relaxed.sample((3,))
+    gradients = torch.func.vmap(torch.func.grad(relaxed.log_prob))
+    compiled = torch.compile(gradients, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(values), gradients(values))
 
 
 def test_an_error_of_the_function_is_raised() -> None:

@@ -151,6 +151,17 @@ def test_100_000_equal_categories_have_one_winner_at_temperature_1(device: str) 
     assert even.pvalue > 1e-6
 
 
+@pytest.mark.usefixtures("fresh_compiler")
+def test_compiled_code_has_no_guard_on_the_number_of_draws() -> None:
+    def draw(x: torch.Tensor) -> torch.Tensor:
+        return x + noise.gumbel(x.shape, dtype=torch.float32, device=x.device)
+
+    compiled = torch.compile(draw, fullgraph=True, backend="aot_eager")
+    x = torch.zeros(8, 16)
+    torch._dynamo.mark_dynamic(x, 0, min=2, max=100_000)
+    assert compiled(x).isfinite().all()
+
+
 @pytest.mark.parametrize("count", [1_000, 10_000])
 def test_float16_noise_is_finite(count: int, device: str) -> None:
     for law in LAWS:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import relaxit_torch
 from relaxit_reference import Spec, load_specs
 from relaxit_reference.domains import (
     Arrangement,
@@ -267,6 +268,17 @@ def check_impossible(distribution, parameters: dict, law, where: str) -> None:
     for of, output in {"relax(noise)": value, **outputs}.items():
         inputs = {**parameters, "noise": noise}
         assert_gradients_are_numbers(f"{of} at {where}", output, inputs)
+
+
+def test_a_category_of_the_least_number_is_a_possible_one() -> None:
+    """`finfo.min` is a usual mask: not impossible, but without what its density takes."""
+    least = torch.finfo(torch.float32).min
+    for law, value in (
+        (relaxit_torch.GumbelSoftmax, torch.tensor([0.5, 0.3, 0.2])),
+        (relaxit_torch.ExpGumbelSoftmax, torch.tensor([0.5, 0.3, 0.2]).log()),
+    ):
+        masked = law(0.5, logits=torch.tensor([0.0, 0.0, least]))
+        assert masked.log_prob(value) < 0.9 * least
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

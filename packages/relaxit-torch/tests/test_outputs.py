@@ -77,16 +77,6 @@ def test_functional_transforms_give_values_and_both_derivatives(function, inputs
             torch.testing.assert_close(found[i], expected)
 
 
-@pytest.fixture
-def fresh_compiler():
-    """Compilation turns the validation of all distributions off: see test_compile.py."""
-    default = torch.distributions.Distribution._validate_args
-    torch._dynamo.reset()
-    yield
-    torch._dynamo.reset()
-    torch.distributions.Distribution.set_default_validate_args(default)
-
-
 @pytest.mark.usefixtures("fresh_compiler")
 @pytest.mark.parametrize(("function", "inputs"), FUNCTIONS.values(), ids=FUNCTIONS)
 def test_compiled_functions_give_values_and_gradients(function, inputs) -> None:

@@ -350,6 +350,21 @@ def test_khot_vectors_make_no_rows(hard: bool) -> None:
     assert largest.entries == 2 * 3 * 1_000
 
 
+def test_khot_vectors_of_logits_in_another_order_of_dimensions() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(10, 4, dtype=torch.float64).T.requires_grad_()
+    same = logits.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
+    noise, weights = torch.randn(10, 4).double().T, torch.randn(10, 4).double().T
+    found, expected = (
+        rt.GumbelSoftmaxTopK(3, 0.5, logits=x, validate_args=False).relax_khot(noise)
+        for x in (logits, same)
+    )
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(found, logits, weights), torch.autograd.grad(expected, same, weights)
+    )
+
+
 def test_khot_vectors_equal_those_of_the_reference() -> None:
     logits = torch.linspace(-30, 30, K, dtype=torch.float64)
     for k, temperature in itertools.product((1, 3, K), (0.01, 1.0)):

@@ -18,7 +18,9 @@ import torch
 from torch import Tensor
 
 FEW = 2048
-"""Up to so many numbers doubles take less time, on a CPU; on a GPU fewer kernels always do."""
+"""Up to so many numbers doubles take less time on a CPU. The limit is that of a GPU too, where they
+save kernels: on most of them arithmetic of doubles is slow.
+"""
 
 _STEP = {
     torch.float32: 2.0**-31 * (1 - torch.finfo(torch.float32).eps),
@@ -26,9 +28,9 @@ _STEP = {
 }
 """What brings the greatest integer to 1, less an ulp so that none is rounded to it."""
 
-# On some processors `log1p` takes twenty times as long, in the whole process, until `atanh` has
-# been called once.
-torch.zeros(64, device="cpu").atanh()
+# On one kind of AMD processor `log1p` was measured to take twenty times as long, in the whole
+# process, until `atanh` had been called once. The cause is not known.
+torch.zeros(64, dtype=torch.float32, device="cpu").atanh()
 
 
 class Noise(Protocol):
@@ -113,7 +115,9 @@ def _draw(
     dtype: torch.dtype,
     device: torch.device,
 ) -> Tensor:
-    few = shape.numel() <= FEW and dtype != torch.float64
+    # Not of compiled code, where the comparison would be a guard on the shape.
+    may_be_double = dtype != torch.float64 and not torch.compiler.is_compiling()
+    few = may_be_double and shape.numel() <= FEW
     doubles = _random_doubles(shape, device) if few else None
     if doubles is not None:
         return of_double(doubles).to(dtype)
@@ -122,8 +126,8 @@ def _draw(
 
 
 def _random_doubles(shape: torch.Size, device: torch.device) -> Tensor | None:
-    """Doubles in (0, 1); None where there are none, or no gain."""
-    if torch.compiler.is_compiling() or device.type == "mps":
+    """Doubles in (0, 1); None where there are none."""
+    if device.type == "mps":
         return None
     try:
         # Of the multiples of 2^-53 that torch draws 0 goes to 2^-55, and none to 1.

@@ -23,9 +23,8 @@ from relaxit_torch.straight_through import greater
 _clip_backward = torch.ops.aten.hardtanh_backward.default
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.default
 _tanh_backward = torch.ops.aten.tanh_backward.default
-_threshold = (
-    torch.ops.aten.threshold_backward.default
-)  # the first where the second exceeds the third
+# The first argument where the second exceeds the third, else 0.
+_threshold = torch.ops.aten.threshold_backward.default
 
 
 def clip(score: Tensor) -> Tensor:

@@ -98,7 +98,7 @@ def unify(
         event_shapes.append(shape[split:] if event_dim else ())
     # A set of sizes and `broadcast_shapes` take as long as kernels.
     batch_shape = batch_shapes[0]
-    if len(tensors) > 1:
+    if len(tensors) > 1 or len(event_shapes[0]) > 1:
         if len({size for shape in event_shapes for size in shape}) > 1:
             found = ", ".join(
                 f"{name} {tuple(shape)}"

@@ -299,7 +299,7 @@ class RelaxedDistribution(TorchDistribution):
     def _set_parameters(
         self, parameters: Mapping[str, _parameters.Parameter], batch_shape: torch.Size
     ) -> None:
-        self._unexpanded = parameters
+        self._unexpanded = dict(parameters)
         self._raised: tuple[list[int], RelaxedDistribution] | None = None
         for name, value in parameters.items():
             if isinstance(value, Tensor):

@@ -106,13 +106,13 @@ class _SumOfSoftmaxes(Function):
         top = score.gather(-1, order)
         least = top[..., -1:]
         weight = (score - least).exp_()
-        _put(weight, order, torch.zeros_like(top))
+        weight = _put(weight, order, torch.zeros_like(top))
         # The logarithm of what all rows have, a finite number also where nothing is left to them.
         log_rest = (weight.sum(-1, keepdim=True).double() + 1e-300).log() + least
         # An entry is exp(score) times the sum of 1 / Z_j over the rows that have it.
         log_normaliser, log_inverse = _scans(top, log_rest)
         total = weight.mul_((least + log_inverse[..., -1:]).exp().to(score.dtype))
-        _put(total, order, (top + log_inverse).exp().to(score.dtype))
+        total = _put(total, order, (top + log_inverse).exp().to(score.dtype))
         return total, log_rest, log_normaliser, log_inverse
 
     @staticmethod
@@ -135,7 +135,7 @@ class _SumOfSoftmaxes(Function):
             log_normaliser, log_inverse = _scans(top, log_rest)
         of_top = gradient.gather(-1, order)
         result = total * gradient
-        _put(result, order, torch.zeros_like(of_top))
+        result = _put(result, order, torch.zeros_like(of_top))
         # What all rows have, as a share of the last one, and the mean of g there.
         mass = (log_rest + log_inverse[..., -1:]).exp() + torch.finfo(score.dtype).tiny
         of_others = result.sum(-1, keepdim=True) / mass
@@ -150,15 +150,19 @@ class _SumOfSoftmaxes(Function):
         if of_log_rest is not None:
             last = last - of_log_rest / mass
         result = torch.addcmul(result, total, last.to(score.dtype), value=-1)
-        _put(result, order, moved.to(score.dtype))
-        return result, None
+        return _put(result, order, moved.to(score.dtype)), None
 
 
-def _put(target: Tensor, order: Tensor, values: Tensor) -> None:
-    """`target.scatter_(-1, order, values)`, for which `torch.func.vmap` has no rule."""
+def _put(target: Tensor, order: Tensor, values: Tensor) -> Tensor:
+    """`target.scatter_(-1, order, values)`, for which `torch.func.vmap` has no rule.
+
+    Overwrites `target`, but one with gaps or in another order of its dimensions.
+    """
+    target = target.contiguous()
     rows = torch.arange(0, target.numel(), target.shape[-1], device=target.device)
     index = order + rows.view(*target.shape[:-1], 1)
-    target.view(-1).index_put_((index.view(-1),), values.reshape(-1))
+    target.view(-1).index_put_((index.reshape(-1),), values.reshape(-1))
+    return target
 
 
 def _scans(top: Tensor, log_rest: Tensor) -> tuple[Tensor, Tensor]:

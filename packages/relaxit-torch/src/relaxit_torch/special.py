@@ -22,14 +22,13 @@ def log_interior(value: Tensor, dtype: torch.dtype) -> Tensor:
     would overflow: infinity times the zero derivative of a saturated softmax would be NaN.
     """
     limits, worked = torch.finfo(dtype), torch.finfo(value.dtype)
-    least = math.log(limits.tiny * limits.eps)
-    logarithm: Tensor = _LogInterior.call(value, least, worked.tiny / worked.eps)
+    smallest = limits.tiny * limits.eps
+    slope_from = max(smallest, worked.tiny / worked.eps)
+    logarithm: Tensor = _LogInterior.call(value, math.log(smallest), slope_from)
     return logarithm
 
 
 class _LogInterior(Function):
-    symmetric = True
-
     @staticmethod
     def forward(value: Tensor, least: float, slope_from: float) -> Tensor:
         # After the logarithm: the smallest number may count as 0 before it (flush to zero).
@@ -45,6 +44,11 @@ class _LogInterior(Function):
         (value,) = ctx.saved_tensors
         held = torch.ops.aten.threshold_backward.default(gradients[0], value, ctx.slope_from)
         return held / value.clamp(min=ctx.slope_from), None, None
+
+    @classmethod
+    def elsewhere(cls, value: Tensor, least: float, slope_from: float) -> Tensor:
+        held = torch.where(value <= slope_from, value.detach(), value)
+        return held.log().clamp(min=least)
 
 
 def below_one(value: Tensor, dtype: torch.dtype) -> Tensor:
@@ -62,11 +66,9 @@ def log_logistic_density(x: Tensor) -> Tensor:
 
 
 class _LogLogisticDensity(Function):
-    symmetric = True
-
     @staticmethod
     def forward(x: Tensor) -> Tensor:
-        size = x.abs()
+        size = x.abs()  # so that both terms have one sign, also at the ends
         return (-size).exp_().log1p_().mul_(-2).sub_(size)
 
     @staticmethod
@@ -76,6 +78,14 @@ class _LogLogisticDensity(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         return torch.tanh(ctx.saved_tensors[0] * -0.5) * gradients[0]
+
+    @classmethod
+    def elsewhere(cls, x: Tensor) -> Tensor:
+        # Of the absolute value the second derivative would be lost at 0. One logsigmoid is enough,
+        # as their difference is x; at -inf that is held finite: -inf + inf would be NaN.
+        least = torch.finfo(x.dtype).min
+        difference = torch.nn.functional.threshold(x, least, least)
+        return 2 * torch.nn.functional.logsigmoid(x) - difference
 
 
 def argmax(values: Tensor, dim: int = -1) -> Tensor:

@@ -56,8 +56,6 @@ def greater(x: Tensor, y: Tensor | float) -> Tensor:
 
 
 class _Bernoulli(Function):
-    symmetric = True
-
     @staticmethod
     def forward(probs: Tensor, uniform: Tensor) -> Tensor:
         return greater(probs, uniform)
@@ -70,11 +68,13 @@ class _Bernoulli(Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         return gradients[0], None
 
+    @classmethod
+    def elsewhere(cls, probs: Tensor, uniform: Tensor) -> Tensor:
+        return straight_through(greater(probs.detach(), uniform), probs)
+
 
 class _Positive(Function):
     """Keeps the score, of which only the backward pass takes the sigmoid."""
-
-    symmetric = True
 
     @staticmethod
     def forward(score: Tensor) -> Tensor:
@@ -90,11 +90,13 @@ class _Positive(Function):
         slope: Tensor = torch.ops.aten.sigmoid_backward.default(gradients[0], soft)
         return slope
 
+    @classmethod
+    def elsewhere(cls, score: Tensor) -> Tensor:
+        return straight_through(greater(score.detach(), 0.0), torch.sigmoid(score))
+
 
 class _OneHot(Function):
     """Keeps the score, of which only the backward pass takes the softmax."""
-
-    symmetric = True
 
     @staticmethod
     def forward(score: Tensor, dim: int) -> Tensor:
@@ -112,3 +114,7 @@ class _OneHot(Function):
             gradients[0], soft, ctx.dim, soft.dtype
         )
         return slope, None
+
+    @classmethod
+    def elsewhere(cls, score: Tensor, dim: int) -> Tensor:
+        return straight_through(hardmax(score, dim), torch.softmax(score, dim))

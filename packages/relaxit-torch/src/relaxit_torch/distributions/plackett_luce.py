@@ -12,8 +12,8 @@ from relaxit_torch.families import RowsFamily
 from relaxit_torch.half_precision import in_float32
 from relaxit_torch.parameters import exactly_one_of
 from relaxit_torch.relaxed_distribution import DiscreteDistribution
-from relaxit_torch.rows import greatest
-from relaxit_torch.special import log1mexpexp
+from relaxit_torch.rows import without_earlier_choices
+from relaxit_torch.special import hardmax, log1mexpexp
 
 
 class PlackettLuce(DiscreteDistribution, RowsFamily):
@@ -69,7 +69,9 @@ class PlackettLuce(DiscreteDistribution, RowsFamily):
         super().__init__(k, exactly_one_of(probs=probs, logits=logits), validate_args=validate_args)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        return self._one_hot(greatest(self.logits + noise, self.k))
+        scores = (self.logits + noise).unsqueeze(-2)
+        scores = scores.expand(*scores.shape[:-2], *self.event_shape)
+        return hardmax(without_earlier_choices(scores))
 
     def _log_prob(self, value: Tensor) -> Tensor:
         khot = value.sum(-2)
@@ -115,12 +117,8 @@ class PlackettLuce(DiscreteDistribution, RowsFamily):
     @property
     def mode(self) -> Tensor:
         order = self.logits.sort(stable=True, descending=True).indices[..., : self.k]
-        return self._one_hot(order)
-
-    def _one_hot(self, order: Tensor) -> Tensor:
-        """The rows of categories `order`, `(*shape, k)`."""
-        zeros = self.logits.new_zeros(()).expand(*order.shape[:-1], *self.event_shape)
-        return zeros.scatter(-1, order.unsqueeze(-1), 1.0)
+        one_hot = self.logits.new_zeros(self.batch_shape + self.event_shape)
+        return one_hot.scatter(-1, order.unsqueeze(-1), 1.0)
 
 
 def log_product_integral(log_weights: Tensor) -> Tensor:
