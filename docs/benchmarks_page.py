@@ -69,8 +69,8 @@ def benchmarks(results: dict[str, Any]) -> list[str]:
     about = results["about"]
     return [
         f"In {about['dtype']} on the device {about['device']}, with `validate_args=False` "
-        "everywhere. A peer that draws one noise value for a whole batch was given as many as the "
-        "batch has entries.",
+        "for all constructors. A peer that draws one noise value for a whole batch was given as "
+        "many as the batch has entries.",
         "## Time",
         "Construction and one sample, in milliseconds: medians of one process. In brackets, how "
         "many times as long as ours the peer takes: the median ratio of the two in turns, so that "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,16 @@ def machine(request: pytest.FixtureRequest) -> None:
     if device != "cpu":  # a default of the default would slow down each call
         torch.set_default_device(device)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def validation_of_peers() -> Iterator[None]:
+    """Compiling turns off the validation of all distributions, also that inside of peers, for the
+    rest of the process: https://github.com/pytorch/pytorch/pull/185438
+    """
+    default = torch.distributions.Distribution._validate_args
+    yield
+    torch.distributions.Distribution.set_default_validate_args(default)
 
 
 @pytest.fixture
