@@ -39,6 +39,9 @@ def test_the_gradient_of_log_interior_is_that_of_log_or_zero_but_never_infinite(
     (gradient,) = torch.autograd.grad(special.log_interior(value, dtype).sum(), value)
     expected = torch.tensor([0.0, 0.0, 1e20, 2.0, 1.0], dtype=dtype)
     torch.testing.assert_close(gradient, expected, rtol=4 * limits.eps, atol=0.0)
+    # The transforms take another way.
+    total = torch.func.grad(lambda value: special.log_interior(value, dtype).sum())
+    torch.testing.assert_close(total(value.detach()), gradient, rtol=4 * limits.eps, atol=0.0)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
