@@ -56,6 +56,18 @@ LIMITS = {
         "Its log-softmax keeps the digits of an entry that is nearly certain, unlike the fused one "
         "of torch."
     ),
+    "InvertibleGaussian": (
+        "Two parameters are read and two gradients written, with a softmax each way and an entry "
+        "appended to each row: more than one pass, also where a compiler joins them."
+    ),
+    "CorrelatedBernoulli": (
+        "A bit is decided by the log-odds of the normal distribution function, computed in the "
+        "precision of a density: several branches, each for all entries."
+    ),
+    "PlackettLuce": (
+        "Categories are found one after the other, each by a maximum and its place, and masked for "
+        "the next: so equal scores are decided as they are for relaxed rows."
+    ),
     "GeneralizedGumbelSoftmax": (
         "The probabilities of the count come before its noise, with their derivatives: in float64, "
         "and by a continued fraction, whose terms are kernels of their own."
@@ -182,10 +194,13 @@ def limits(results: dict[str, Any]) -> Iterable[str]:
         "vectorised, there is nothing to join."
     )
     yield table(("Method", "Against", "Asked", "Found"), lines)
+    joined = {row["method"] for row in results["floor"] if row["times_compiled"] <= FLOOR}
     for method in dict.fromkeys(methods):
         yield f"### Profile of {method}"
         if method in LIMITS:
             yield LIMITS[method]
+        if method in joined:
+            yield "With a compiled `relax` it is within the limit of its noise and one pass."
         yield table(
             ("Operation", "Calls", "Milliseconds", "Share"),
             (
