@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.func import grad, vmap
 
-from relaxit_torch import outputs, rows, special, straight_through
+from relaxit_torch import maxima, outputs, rows, special, straight_through
 
 torch.manual_seed(0)
 LOGITS = torch.randn(4, 5, dtype=torch.float64)
@@ -18,7 +18,7 @@ LOW, HIGH = torch.tensor(-0.1, dtype=torch.float64), torch.tensor(1.1, dtype=tor
 
 
 def top(score: torch.Tensor) -> torch.Tensor:
-    return rows.sum_of_softmaxes(score, rows.greatest(score, 3))
+    return rows.sum_of_softmaxes(score, maxima.greatest(score, 3))
 
 
 FUNCTIONS = {
@@ -39,7 +39,7 @@ FUNCTIONS = {
     ),
     "sum of softmaxes": (top, (3 * LOGITS,)),
     "sum of all softmaxes": (
-        lambda x: rows.sum_of_softmaxes(x, rows.greatest(x, 5)),
+        lambda x: rows.sum_of_softmaxes(x, maxima.greatest(x, 5)),
         (3 * LOGITS,),
     ),
 }

@@ -79,16 +79,6 @@ def test_the_log_density_of_the_logistic_law_has_two_derivatives_at_0_too() -> N
     assert torch.autograd.gradgradcheck(special.log_logistic_density, x)
 
 
-@pytest.mark.parametrize("dim", [0, 1, -1])
-def test_hardmax_is_the_first_of_equal_entries(dim: int) -> None:
-    values = torch.tensor([[1.0, 3.0, 3.0], [2.0, 3.0, -torch.inf], [2.0, 0.0, 3.0]])
-    expected = torch.nn.functional.one_hot(values.argmax(dim), 3).float()
-    found = special.hardmax(values.requires_grad_(), dim)
-    assert torch.equal(found, expected if dim else expected.T)
-    assert not found.requires_grad
-    assert torch.equal(special.argmax(values, dim), values.argmax(dim, keepdim=True))
-
-
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_log_softmax_keeps_the_logarithm_of_what_is_nearly_certain(dtype: torch.dtype) -> None:
     scores = torch.tensor(

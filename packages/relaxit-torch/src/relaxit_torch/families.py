@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, OneHotCategorical
 
 from relaxit_torch import constraints, matrices
+from relaxit_torch.maxima import hardmax
 from relaxit_torch.parameters import check_count, derived
 from relaxit_torch.relaxed_distribution import RelaxedDistribution
-from relaxit_torch.special import hardmax
 
 
 class BernoulliFamily(RelaxedDistribution):

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from relaxit_torch import noise
+from relaxit_torch.maxima import argmax
 from relaxit_torch.parameters import Parameter, check_count
-from relaxit_torch.special import argmax
 from relaxit_torch.straight_through import one_hot
 
 

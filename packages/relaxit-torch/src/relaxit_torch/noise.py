@@ -115,12 +115,11 @@ def _draw(
     dtype: torch.dtype,
     device: torch.device,
 ) -> Tensor:
-    # Not of compiled code, where the comparison would be a guard on the shape.
-    may_be_double = dtype != torch.float64 and not torch.compiler.is_compiling()
-    few = may_be_double and shape.numel() <= FEW
-    doubles = _random_doubles(shape, device) if few else None
-    if doubles is not None:
-        return of_double(doubles).to(dtype)
+    # In compiled code a comparison of the number would be a guard on the shape.
+    if dtype != torch.float64 and not torch.compiler.is_compiling() and shape.numel() <= FEW:
+        doubles = _random_doubles(shape, device)
+        if doubles is not None:
+            return of_double(doubles).to(dtype)
     drawn = of_integer(_random_bits(shape, dtype == torch.float64, device))
     return drawn if drawn.dtype == dtype else drawn.to(dtype)
 

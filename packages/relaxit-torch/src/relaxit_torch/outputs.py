@@ -227,22 +227,22 @@ class _Tail:
 
     def scale(self, square: Any) -> Any:
         """`mills(x)^-2` of `x^2`: that plus a polynomial in its reciprocal."""
-        *others, constant = self.coefficients
+        constant, *others = self.coefficients
         series = 0.0
-        for coefficient in others:
+        for coefficient in reversed(others):
             series = (series + coefficient) / square
         return square + (constant + series)
 
     def inverse_mills(self, square: Any) -> Any:
         """The logarithmic derivative of the tail, of `x^2`."""
-        slope, highest = 0.0, len(self.coefficients) - 1
-        for i, coefficient in enumerate(self.coefficients):
-            slope = (slope - (highest - i) * coefficient) / square
+        slope = 0.0
+        for power, coefficient in reversed([*enumerate(self.coefficients)]):
+            slope = (slope - power * coefficient) / square
         return square**0.5 * (1 + (1 + slope) / self.scale(square))
 
 
 _TAILS = {
     # One term: the constant is exact at the end, and beyond it errs by an ulp of the logarithm.
     torch.float32: _Tail(12.0, (2 - 3 / 12**2,)),
-    torch.float64: _Tail(36.0, (1224.0, -124.0, 16.0, -3.0, 2.0)),
+    torch.float64: _Tail(36.0, (2.0, -3.0, 16.0, -124.0, 1224.0)),
 }

@@ -7,10 +7,7 @@ import torch
 from torch import Tensor
 
 from relaxit_torch.autograd import Function
-from relaxit_torch.special import argmax, hardmax
-
-BLOCK = 5
-"""Entries of which `greatest` compares the maxima first."""
+from relaxit_torch.maxima import argmax, hardmax
 
 
 def without_earlier_choices(scores: Tensor) -> Tensor:
@@ -54,33 +51,6 @@ def follow_from_first(value: Tensor, taken: Tensor, dtype: torch.dtype) -> Tenso
     allowed = relative * torch.maximum(before, expected) + lost * (1 + value.shape[-1] * after)
     follows = ((before - expected).abs() <= allowed) & (~taken | (after == 0))
     return follows.all(-1).all(-1)
-
-
-def greatest(score: Tensor, k: int) -> Tensor:
-    """Where the `k` greatest are, in descending order; of equal ones any."""
-    score = score.detach()
-    # One more than k, so that the order of the last of them is right too.
-    candidates = _any_order(score, min(k + 1, score.shape[-1])).sort(-1).values
-    order = score.gather(-1, candidates).sort(stable=True, dim=-1, descending=True).indices
-    return candidates.gather(-1, order)[..., :k]
-
-
-def _any_order(score: Tensor, wanted: int) -> Tensor:
-    """Where the greatest are: in the blocks that have the greatest maxima, of which there are
-    fewer. On a CPU that takes a fraction of the time of `topk`.
-    """
-    categories = score.shape[-1]
-    blocks = categories // BLOCK
-    if blocks <= max(1.5 * wanted, 150):  # little to gain, and some kernels to launch
-        return score.topk(wanted, sorted=False).indices
-    maxima = score[..., : BLOCK * blocks].unflatten(-1, (BLOCK, blocks)).amax(-2)
-    indices = torch.arange(categories, device=score.device)
-    of_blocks = indices[: BLOCK * blocks : blocks].unsqueeze(-1)
-    candidates = (_any_order(maxima, wanted).unsqueeze(-2) + of_blocks).flatten(-2)
-    remainder = indices[BLOCK * blocks :].expand(*candidates.shape[:-1], -1)
-    candidates = torch.cat([candidates, remainder], -1)
-    top = score.gather(-1, candidates).topk(wanted, sorted=False).indices
-    return candidates.gather(-1, top)
 
 
 def sum_of_softmaxes(score: Tensor, order: Tensor) -> Tensor:
@@ -159,8 +129,8 @@ def _put(target: Tensor, order: Tensor, values: Tensor) -> Tensor:
     Overwrites `target`, but one with gaps or in another order of its dimensions.
     """
     target = target.contiguous()
-    rows = torch.arange(0, target.numel(), target.shape[-1], device=target.device)
-    index = order + rows.view(*target.shape[:-1], 1)
+    starts = torch.arange(0, target.numel(), target.shape[-1], device=target.device)
+    index = order + starts.view(*target.shape[:-1], 1)
     target.view(-1).index_put_((index.reshape(-1),), values.reshape(-1))
     return target
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from relaxit_torch.autograd import Function
+from relaxit_torch.maxima import argmax
 from relaxit_torch.parameters import Parameter
 
 
@@ -86,21 +87,6 @@ class _LogLogisticDensity(Function):
         least = torch.finfo(x.dtype).min
         difference = torch.nn.functional.threshold(x, least, least)
         return 2 * torch.nn.functional.logsigmoid(x) - difference
-
-
-def argmax(values: Tensor, dim: int = -1) -> Tensor:
-    """Where the greatest entry is, the first of equal ones; keeps the dimension.
-
-    On a CPU `max` takes half of the time of `torch.argmax`.
-    """
-    return values.detach().max(dim, keepdim=True).indices
-
-
-def hardmax(values: Tensor, dim: int = -1) -> Tensor:
-    """The one-hot vector of the greatest entry, the first of equal ones."""
-    # Expanded, as `scatter` copies what it is given.
-    zeros = values.new_zeros(()).expand_as(values)
-    return zeros.scatter(dim, argmax(values, dim), 1.0)
 
 
 def log_softmax(scores: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from relaxit_torch.autograd import Function
-from relaxit_torch.special import hardmax
+from relaxit_torch.maxima import hardmax
 
 
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:

@@ -118,7 +118,7 @@ def log_density(
     temperature = concrete._per_event(concrete.temperature)
     if isinstance(temperature, Tensor):
         t = concrete.logits - temperature * log_value
-    else:
+    else:  # in one pass
         t = torch.sub(concrete.logits, log_value, alpha=temperature)
     return _concrete(concrete, possible, t, log_slope)
 

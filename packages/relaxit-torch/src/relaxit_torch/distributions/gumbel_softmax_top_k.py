@@ -11,9 +11,9 @@ from relaxit_torch.distributions.exp_gumbel_softmax import scores
 from relaxit_torch.distributions.gumbel_softmax import GumbelSoftmax
 from relaxit_torch.distributions.plackett_luce import PlackettLuce
 from relaxit_torch.families import RowsFamily
+from relaxit_torch.maxima import greatest, hardmax
 from relaxit_torch.parameters import Parameter, exactly_one_of
 from relaxit_torch.relaxed_distribution import Shape
-from relaxit_torch.special import hardmax
 from relaxit_torch.straight_through import straight_through
 
 
@@ -120,7 +120,7 @@ class GumbelSoftmaxTopK(RowsFamily):
 
     def _relax_khot(self, noise: Tensor) -> Tensor:
         score = scores(self._rows(), noise.unsqueeze(-2)).squeeze(-2)
-        order = rows.greatest(score, self.k)
+        order = greatest(score, self.k)
         soft = rows.sum_of_softmaxes(score, order)
         if not self.hard:
             return soft

@@ -105,6 +105,7 @@ class HardConcrete(BernoulliFamily):
 
     def _relax(self, noise: Tensor) -> Tensor:
         score, temperature = self.logits + noise, self.temperature
+        # A number is left to the backward pass, which has a factor to multiply by.
         if isinstance(temperature, Tensor):
             score, temperature = score / temperature, 1.0
         return hard_sigmoid(score, self.low, self.high, temperature)

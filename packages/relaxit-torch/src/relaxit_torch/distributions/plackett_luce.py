@@ -10,10 +10,11 @@ from torch.nn.functional import logsigmoid
 from relaxit_torch import constraints, noise, parameters
 from relaxit_torch.families import RowsFamily
 from relaxit_torch.half_precision import in_float32
+from relaxit_torch.maxima import hardmax
 from relaxit_torch.parameters import exactly_one_of
 from relaxit_torch.relaxed_distribution import DiscreteDistribution
 from relaxit_torch.rows import without_earlier_choices
-from relaxit_torch.special import hardmax, log1mexpexp
+from relaxit_torch.special import log1mexpexp
 
 
 class PlackettLuce(DiscreteDistribution, RowsFamily):

@@ -14,8 +14,8 @@ from torch.nn.functional import one_hot, softplus
 
 from relaxit_torch import constraints, noise
 from relaxit_torch.constraints import Region
+from relaxit_torch.maxima import hardmax
 from relaxit_torch.parameters import Parameter, check
-from relaxit_torch.special import hardmax
 
 Function = Callable[[Tensor], Tensor]
 """Maps samples `(*samples, *batch, *event)` to values `(*samples, *batch)`."""
