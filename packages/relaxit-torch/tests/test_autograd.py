@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 import relaxit_torch as rt
-from relaxit_torch import autograd, outputs, rows, straight_through
+from relaxit_torch.distributions import rows
+from relaxit_torch.numerics import autograd, fused_maps, straight_through
 
 
 class Scaled(autograd.Function):
@@ -123,8 +124,8 @@ def test_an_error_of_the_function_is_raised() -> None:
 
 
 def test_every_function_is_called_by_the_short_way() -> None:
-    source = Path(outputs.__file__).parent
-    modules = {outputs.__name__, rows.__name__, straight_through.__name__}
+    source = Path(fused_maps.__file__).parent
+    modules = {fused_maps.__name__, rows.__name__, straight_through.__name__}
     functions = {function.__name__ for function in autograd.Function.__subclasses__()}
     assert modules <= {function.__module__ for function in autograd.Function.__subclasses__()}
     for path in source.rglob("*.py"):

@@ -14,7 +14,8 @@ from torch.func import grad, jacrev, vmap
 
 import relaxit_torch
 from relaxit_reference import Spec
-from relaxit_torch import estimators, noise
+from relaxit_torch import estimators
+from relaxit_torch.numerics import noise
 
 # Dynamo looks at the `.grad` of the tensors that a distribution holds and hides the warning about
 # that by replacing `warnings.showwarning`, which a filter that makes errors never reaches

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 import relaxit_torch as rt
-from relaxit_torch import noise
 from relaxit_torch.functional import _soft_top_k, gumbel_softmax, relaxed_top_k
+from relaxit_torch.numerics import noise
 
 LOGITS = torch.tensor([0.5, -1.0, 0.2, 1.5], dtype=torch.float64)
 

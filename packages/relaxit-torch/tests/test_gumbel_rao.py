@@ -10,6 +10,7 @@ from torch import Tensor
 import relaxit_torch as rt
 from relaxit_reference.testing.statistics import ALARM_RATE
 from relaxit_torch.distributions.gumbel_rao import perturbed_given
+from relaxit_torch.numerics import noise
 
 LOGITS = torch.tensor([0.4, -1.2, 0.9], dtype=torch.float64)
 WEIGHTS = torch.tensor([0.3, 2.0, -1.0], dtype=torch.float64)
@@ -23,7 +24,7 @@ def gradients(make, draws: int, logits: Tensor = LOGITS) -> Tensor:
 
 
 def gumbel_noise(draws: int) -> Tensor:
-    return rt.noise.gumbel(torch.Size((draws, 3)), dtype=torch.float64, device=torch.device("cpu"))
+    return noise.gumbel(torch.Size((draws, 3)), dtype=torch.float64, device=torch.device("cpu"))
 
 
 def assert_same_mean(first: Tensor, second: Tensor) -> None:

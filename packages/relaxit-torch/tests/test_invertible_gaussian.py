@@ -9,7 +9,7 @@ from torch.distributions import kl_divergence
 
 import relaxit_torch as rt
 from relaxit_reference import InvertibleGaussian
-from relaxit_torch.special import log_prob_of_greatest
+from relaxit_torch.numerics.special import log_prob_of_greatest
 
 
 def spread(seed: int, count: int, ratio: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from relaxit_torch import noise
+from relaxit_torch.numerics import noise
 
 WIDTHS = {torch.float32: torch.int32, torch.float64: torch.int64}
 MAPS = [noise.uniform_from_integer, noise.gumbel_from_integer, noise.logistic_from_integer]

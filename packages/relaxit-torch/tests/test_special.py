@@ -12,8 +12,8 @@ import scipy.stats
 import torch
 
 import relaxit_torch as rt
-from relaxit_torch import special
-from relaxit_torch.straight_through import straight_through
+from relaxit_torch.numerics import special
+from relaxit_torch.numerics.straight_through import straight_through
 
 DTYPES = [torch.float32, torch.float64]
 

@@ -3,7 +3,9 @@ import torch
 from torch.distributions import OneHotCategorical
 
 import relaxit_torch
-from relaxit_torch import BinaryConcrete, RelaxedDistribution, constraints, noise
+from relaxit_torch import BinaryConcrete, RelaxedDistribution
+from relaxit_torch.core import constraints
+from relaxit_torch.numerics import noise
 from relaxit_vae import Config, InputError, latents
 from relaxit_vae.codes import Code, SignsOfNormal
 from relaxit_vae.latents import Latent, emitted, kebab_case, readable, relaxations

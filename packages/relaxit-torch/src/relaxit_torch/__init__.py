@@ -9,6 +9,8 @@ from . import estimators as estimators
 from . import functional as functional
 from . import laplace_bridge as laplace_bridge
 from . import nn as nn
+from .core import constraints as constraints
+from .core.relaxed_distribution import RelaxedDistribution as RelaxedDistribution
 from .distributions.binary_concrete import BinaryConcrete as BinaryConcrete
 from .distributions.correlated_bernoulli import CorrelatedBernoulli as CorrelatedBernoulli
 from .distributions.correlated_relaxed_bernoulli import (
@@ -33,4 +35,3 @@ from .distributions.stochastic_times_smooth import StochasticTimesSmooth as Stoc
 from .distributions.straight_through_bernoulli import (
     StraightThroughBernoulli as StraightThroughBernoulli,
 )
-from .relaxed_distribution import RelaxedDistribution as RelaxedDistribution

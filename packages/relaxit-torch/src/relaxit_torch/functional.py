@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from relaxit_torch import noise
-from relaxit_torch.maxima import argmax
-from relaxit_torch.parameters import Parameter, check_count
-from relaxit_torch.straight_through import one_hot
+from relaxit_torch.core.parameters import Parameter, check_count
+from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.straight_through import one_hot
+from relaxit_torch.numerics.top_k import argmax
 
 
 def gumbel_softmax(

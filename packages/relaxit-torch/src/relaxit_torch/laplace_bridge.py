@@ -28,9 +28,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Dirichlet, Distribution
 
-from relaxit_torch import constraints
+from relaxit_torch.core import constraints
+from relaxit_torch.core.parameters import check
 from relaxit_torch.distributions.logistic_normal_softmax import LogisticNormalSoftmax
-from relaxit_torch.parameters import check
 
 
 def to_logistic_normal(dirichlet: Dirichlet) -> LogisticNormalSoftmax:

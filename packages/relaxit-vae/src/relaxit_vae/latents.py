@@ -377,7 +377,7 @@ def _has_kl(posterior: Distribution, prior: Distribution) -> bool:
 
 def _is_log_space(distribution: RelaxedDistribution) -> bool:
     support: Any = distribution.support
-    regions = relaxit_torch.constraints
+    regions = relaxit_torch.core.constraints
     return support is regions.real or support is regions.log_simplex
 
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
 
+from relaxit_torch.core.parameters import check_count
 from relaxit_torch.diagnostics.table import GradientReport, GradientRow
 from relaxit_torch.estimators import exact
 from relaxit_torch.estimators.discrete import DiscreteVariable, Function
-from relaxit_torch.parameters import check_count
 
 Estimator = Callable[..., Tensor]
 

@@ -6,12 +6,14 @@ import torch
 from torch import Tensor
 from torch.distributions.constraints import dependent_property
 
-from relaxit_torch import constraints, divergences, noise
-from relaxit_torch.families import BernoulliFamily
-from relaxit_torch.half_precision import in_float32
-from relaxit_torch.parameters import Parameter, check, exactly_one_of
-from relaxit_torch.special import below_one, log, log_interior, log_logistic_density
-from relaxit_torch.straight_through import positive
+from relaxit_torch.core import constraints, kl
+from relaxit_torch.core.families import BernoulliFamily
+from relaxit_torch.core.half_precision import in_float32
+from relaxit_torch.core.parameters import Parameter, check, exactly_one_of
+from relaxit_torch.distributions.logit_binary_concrete import LogitBinaryConcrete
+from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.special import below_one, log, log_interior, log_logistic_density
+from relaxit_torch.numerics.straight_through import positive
 
 
 class BinaryConcrete(BernoulliFamily):
@@ -83,6 +85,12 @@ class BinaryConcrete(BernoulliFamily):
     def harden(self, value: Tensor) -> Tensor:
         return (value > 0.5).to(value.dtype)
 
+    def _log_space(self) -> LogitBinaryConcrete:
+        return LogitBinaryConcrete(self.temperature, logits=self.logits, validate_args=False)
+
+    def _from_log_space(self, value: Tensor) -> Tensor:
+        return torch.sigmoid(value)
+
     def _relax(self, noise: Tensor) -> Tensor:
         return torch.sigmoid(self._tempered(self.logits + noise))
 
@@ -141,10 +149,10 @@ def log_density_from_noise(concrete: _Concrete, noise: Tensor) -> Tensor:
     return log(temperature) + log_logistic_density(noise) - log_logistic_density(score)
 
 
-@divergences.exact(BinaryConcrete, BinaryConcrete)
+@kl.exact(BinaryConcrete, BinaryConcrete)
 def _kl(p: BinaryConcrete, q: BinaryConcrete) -> Tensor:
     """Maddison et al., appendix C.3: at one temperature, that of the logistic variables."""
     if p.hard or q.hard:
-        return divergences.of_discrete_laws(p, q)
-    divergences.require_equal("temperatures", p.temperature, q.temperature)
-    return divergences.of_logistic(p.logits - q.logits)
+        return kl.of_discrete_laws(p, q)
+    kl.require_equal("temperatures", p.temperature, q.temperature)
+    return kl.of_logistic(p.logits - q.logits)

@@ -4,12 +4,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from relaxit_torch import constraints, matrices, noise
-from relaxit_torch.families import CorrelatedFamily
-from relaxit_torch.half_precision import in_float32
-from relaxit_torch.parameters import exactly_one_of
-from relaxit_torch.relaxed_distribution import DiscreteDistribution
-from relaxit_torch.special import log_bivariate_ndtr, logit_ndtr, ndtri_expit
+from relaxit_torch.core import constraints
+from relaxit_torch.core.families import CorrelatedFamily
+from relaxit_torch.core.half_precision import in_float32
+from relaxit_torch.core.parameters import exactly_one_of
+from relaxit_torch.core.relaxed_distribution import DiscreteDistribution
+from relaxit_torch.numerics import cholesky, noise
+from relaxit_torch.numerics.special import log_bivariate_ndtr, logit_ndtr, ndtri_expit
 
 
 class CorrelatedBernoulli(DiscreteDistribution, CorrelatedFamily):
@@ -67,7 +68,7 @@ class CorrelatedBernoulli(DiscreteDistribution, CorrelatedFamily):
         super().__init__(parameters, validate_args=validate_args)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        log_odds = logit_ndtr(matrices.product(self._factor, noise))
+        log_odds = logit_ndtr(cholesky.product(self._factor, noise))
         return (log_odds > -self.logits).to(noise.dtype)
 
     def _log_prob(self, value: Tensor) -> Tensor:

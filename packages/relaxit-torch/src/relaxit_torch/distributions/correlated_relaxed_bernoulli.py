@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from relaxit_torch import constraints, divergences, matrices, noise
+from relaxit_torch.core import constraints, kl
+from relaxit_torch.core.families import CorrelatedFamily
+from relaxit_torch.core.parameters import Parameter, exactly_one_of
 from relaxit_torch.distributions import binary_concrete
 from relaxit_torch.distributions.correlated_bernoulli import CorrelatedBernoulli
-from relaxit_torch.families import CorrelatedFamily
-from relaxit_torch.outputs import coupled_logistic
-from relaxit_torch.parameters import Parameter, exactly_one_of
-from relaxit_torch.special import logit_ndtr, ndtri_expit
+from relaxit_torch.numerics import cholesky, noise
+from relaxit_torch.numerics.fused_maps import coupled_logistic
+from relaxit_torch.numerics.special import logit_ndtr, ndtri_expit
 
 
 class CorrelatedRelaxedBernoulli(CorrelatedFamily):
@@ -100,11 +101,11 @@ class CorrelatedRelaxedBernoulli(CorrelatedFamily):
         marginal, logistic = binary_concrete.log_density(self, value)
         normal = ndtri_expit(logistic)
         factor = self._factor
-        return marginal.sum(-1) + _log_copula(factor, normal, matrices.solution(factor, normal))
+        return marginal.sum(-1) + _log_copula(factor, normal, cholesky.solution(factor, normal))
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
         factor = self._factor
-        normal = matrices.product(factor, noise)
+        normal = cholesky.product(factor, noise)
         marginal = binary_concrete.log_density_from_noise(self, logit_ndtr(normal))
         return marginal.sum(-1) + _log_copula(factor, normal, noise)
 
@@ -116,12 +117,12 @@ class CorrelatedRelaxedBernoulli(CorrelatedFamily):
 def _log_copula(factor: Tensor, normal: Tensor, independent: Tensor) -> Tensor:
     """The density of the normal copula at `normal = factor @ independent`."""
     squares = normal.square().sum(-1) - independent.square().sum(-1)
-    return 0.5 * squares - matrices.half_log_determinant(factor)
+    return 0.5 * squares - cholesky.half_log_determinant(factor)
 
 
-@divergences.exact(CorrelatedRelaxedBernoulli, CorrelatedRelaxedBernoulli)
+@kl.exact(CorrelatedRelaxedBernoulli, CorrelatedRelaxedBernoulli)
 def _kl(p: CorrelatedRelaxedBernoulli, q: CorrelatedRelaxedBernoulli) -> Tensor:
     """One map leads from the normal vectors to both, so that theirs is the divergence."""
-    divergences.require_equal("temperatures", p.temperature, q.temperature)
-    divergences.require_equal("probabilities", p.logits, q.logits)
-    return divergences.of_centred_normal(p._factor, q._factor).expand(p.batch_shape)
+    kl.require_equal("temperatures", p.temperature, q.temperature)
+    kl.require_equal("probabilities", p.logits, q.logits)
+    return kl.of_centred_normal(p._factor, q._factor).expand(p.batch_shape)

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from relaxit_torch import constraints, divergences, noise
-from relaxit_torch.families import CategoricalFamily
-from relaxit_torch.half_precision import in_float32
-from relaxit_torch.parameters import Parameter, exactly_one_of
-from relaxit_torch.special import log, log_softmax
+from relaxit_torch.core import constraints, kl
+from relaxit_torch.core.families import CategoricalFamily
+from relaxit_torch.core.half_precision import in_float32
+from relaxit_torch.core.parameters import Parameter, exactly_one_of
+from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.special import log, log_softmax
 
 EULER_GAMMA = 0.5772156649015329
 
@@ -69,6 +70,12 @@ class ExpGumbelSoftmax(CategoricalFamily):
         parameters = exactly_one_of(probs=probs, logits=logits)
         parameters["temperature"] = temperature
         super().__init__(parameters, validate_args=validate_args)
+
+    def _log_space(self) -> ExpGumbelSoftmax:
+        return self
+
+    def _from_log_space(self, value: Tensor) -> Tensor:
+        return value.exp()
 
     def _relax(self, noise: Tensor) -> Tensor:
         return log_softmax(scores(self, noise))
@@ -154,7 +161,7 @@ def zero_where_impossible(values: Tensor) -> Tensor:
     return threshold(values, -torch.inf, 0.0)
 
 
-@divergences.exact(ExpGumbelSoftmax, ExpGumbelSoftmax)
+@kl.exact(ExpGumbelSoftmax, ExpGumbelSoftmax)
 def _kl(p: ExpGumbelSoftmax, q: ExpGumbelSoftmax) -> Tensor:
-    divergences.require_equal("temperatures", p.temperature, q.temperature)
-    return divergences.of_concrete(p.logits, q.logits)
+    kl.require_equal("temperatures", p.temperature, q.temperature)
+    return kl.of_concrete(p.logits, q.logits)

@@ -8,12 +8,13 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 from torch.special import ndtr, ndtri
 
-from relaxit_torch import constraints, divergences, noise
-from relaxit_torch.half_precision import in_float32
-from relaxit_torch.outputs import clip
-from relaxit_torch.parameters import Parameter, check
-from relaxit_torch.relaxed_distribution import RelaxedDistribution
-from relaxit_torch.special import log, log_ndtr, logit_ndtr, normal_moments_between
+from relaxit_torch.core import constraints, kl
+from relaxit_torch.core.half_precision import in_float32
+from relaxit_torch.core.parameters import Parameter, check
+from relaxit_torch.core.relaxed_distribution import RelaxedDistribution
+from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.fused_maps import clip
+from relaxit_torch.numerics.special import log, log_ndtr, logit_ndtr, normal_moments_between
 
 
 class GaussianRelaxedBernoulli(RelaxedDistribution):
@@ -83,6 +84,9 @@ class GaussianRelaxedBernoulli(RelaxedDistribution):
     def _logits_of_discrete(self) -> Tensor:
         return logit_ndtr((self.loc - 0.5) / self.scale)
 
+    def _uniform(self) -> GaussianRelaxedBernoulli:
+        return self._with(loc=torch.full_like(self.loc, 0.5))
+
     def _relax(self, noise: Tensor) -> Tensor:
         return clip(self._at(noise))
 
@@ -137,7 +141,7 @@ class GaussianRelaxedBernoulli(RelaxedDistribution):
         return normal_moments_between(-self.loc / self.scale, (1 - self.loc) / self.scale)
 
 
-@divergences.exact(GaussianRelaxedBernoulli, GaussianRelaxedBernoulli)
+@kl.exact(GaussianRelaxedBernoulli, GaussianRelaxedBernoulli)
 def _kl(p: GaussianRelaxedBernoulli, q: GaussianRelaxedBernoulli) -> Tensor:
     """The two atoms, and the normal densities between them."""
     between, first, second = p._partial_moments()

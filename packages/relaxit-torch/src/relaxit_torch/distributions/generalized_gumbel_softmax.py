@@ -7,12 +7,13 @@ from torch import Tensor
 from torch.distributions import Distribution, Geometric, NegativeBinomial, Poisson
 from torch.distributions.constraints import dependent_property
 
-from relaxit_torch import constraints, divergences, noise
+from relaxit_torch.core import constraints, kl
+from relaxit_torch.core.families import OneHotFamily
+from relaxit_torch.core.half_precision import in_float32
+from relaxit_torch.core.parameters import Parameter, check_count
 from relaxit_torch.distributions.gumbel_softmax import GumbelSoftmax
-from relaxit_torch.families import OneHotFamily
-from relaxit_torch.half_precision import in_float32
-from relaxit_torch.parameters import Parameter, check_count
-from relaxit_torch.special import log_prob_of_truncated_count
+from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.special import log_prob_of_truncated_count
 
 
 class GeneralizedGumbelSoftmax(OneHotFamily):
@@ -164,10 +165,10 @@ class GeneralizedGumbelSoftmax(OneHotFamily):
         return law
 
 
-@divergences.exact(GeneralizedGumbelSoftmax, GeneralizedGumbelSoftmax)
+@kl.exact(GeneralizedGumbelSoftmax, GeneralizedGumbelSoftmax)
 def _kl(p: GeneralizedGumbelSoftmax, q: GeneralizedGumbelSoftmax) -> Tensor:
-    divergences.require_equal("truncation", p.truncation, q.truncation)
+    kl.require_equal("truncation", p.truncation, q.truncation)
     if p.hard or q.hard:
-        return divergences.of_discrete_laws(p, q)
-    divergences.require_equal("temperatures", p.temperature, q.temperature)
-    return divergences.of_concrete(p.logits, q.logits)
+        return kl.of_discrete_laws(p, q)
+    kl.require_equal("temperatures", p.temperature, q.temperature)
+    return kl.of_concrete(p.logits, q.logits)

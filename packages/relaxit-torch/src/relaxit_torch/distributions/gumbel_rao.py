@@ -5,12 +5,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from relaxit_torch import constraints, noise
+from relaxit_torch.core import constraints
+from relaxit_torch.core.families import CategoricalFamily
+from relaxit_torch.core.parameters import Parameter, check_count, exactly_one_of
 from relaxit_torch.distributions.exp_gumbel_softmax import scores
 from relaxit_torch.distributions.gumbel_softmax import GumbelSoftmax
-from relaxit_torch.families import CategoricalFamily
-from relaxit_torch.parameters import Parameter, check_count, exactly_one_of
-from relaxit_torch.straight_through import straight_through
+from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.straight_through import straight_through
 
 
 class GumbelRao(CategoricalFamily):

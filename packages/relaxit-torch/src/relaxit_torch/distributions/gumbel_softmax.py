@@ -6,16 +6,18 @@ import torch
 from torch import Tensor
 from torch.distributions.constraints import dependent_property
 
-from relaxit_torch import constraints, divergences, noise
+from relaxit_torch.core import constraints, kl
+from relaxit_torch.core.families import CategoricalFamily
+from relaxit_torch.core.parameters import Parameter, exactly_one_of
 from relaxit_torch.distributions.exp_gumbel_softmax import (
+    ExpGumbelSoftmax,
     log_density,
     log_density_from_noise,
     scores,
 )
-from relaxit_torch.families import CategoricalFamily
-from relaxit_torch.parameters import Parameter, exactly_one_of
-from relaxit_torch.special import log_interior
-from relaxit_torch.straight_through import one_hot
+from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.special import log_interior
+from relaxit_torch.numerics.straight_through import one_hot
 
 
 class GumbelSoftmax(CategoricalFamily):
@@ -97,6 +99,12 @@ class GumbelSoftmax(CategoricalFamily):
     def support(self) -> Any:
         return constraints.one_hot if self.hard else constraints.simplex
 
+    def _log_space(self) -> ExpGumbelSoftmax:
+        return ExpGumbelSoftmax(self.temperature, logits=self.logits, validate_args=False)
+
+    def _from_log_space(self, value: Tensor) -> Tensor:
+        return value.exp()
+
     def _relax(self, noise: Tensor) -> Tensor:
         return torch.softmax(scores(self, noise), -1)
 
@@ -126,9 +134,9 @@ class GumbelSoftmax(CategoricalFamily):
         return log_density_from_noise(self, noise, log_value)
 
 
-@divergences.exact(GumbelSoftmax, GumbelSoftmax)
+@kl.exact(GumbelSoftmax, GumbelSoftmax)
 def _kl(p: GumbelSoftmax, q: GumbelSoftmax) -> Tensor:
     if p.hard or q.hard:
-        return divergences.of_discrete_laws(p, q)
-    divergences.require_equal("temperatures", p.temperature, q.temperature)
-    return divergences.of_concrete(p.logits, q.logits)
+        return kl.of_discrete_laws(p, q)
+    kl.require_equal("temperatures", p.temperature, q.temperature)
+    return kl.of_concrete(p.logits, q.logits)

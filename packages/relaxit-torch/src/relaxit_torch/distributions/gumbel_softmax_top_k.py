@@ -6,15 +6,17 @@ import torch
 from torch import Tensor
 from torch.distributions.constraints import dependent_property
 
-from relaxit_torch import constraints, divergences, noise, rows
+from relaxit_torch.core import constraints, kl
+from relaxit_torch.core.families import RowsFamily
+from relaxit_torch.core.parameters import Parameter, exactly_one_of
+from relaxit_torch.core.relaxed_distribution import Shape
+from relaxit_torch.distributions import rows
 from relaxit_torch.distributions.exp_gumbel_softmax import scores
 from relaxit_torch.distributions.gumbel_softmax import GumbelSoftmax
 from relaxit_torch.distributions.plackett_luce import PlackettLuce
-from relaxit_torch.families import RowsFamily
-from relaxit_torch.maxima import greatest, hardmax
-from relaxit_torch.parameters import Parameter, exactly_one_of
-from relaxit_torch.relaxed_distribution import Shape
-from relaxit_torch.straight_through import straight_through
+from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.straight_through import straight_through
+from relaxit_torch.numerics.top_k import greatest, hardmax
 
 
 class GumbelSoftmaxTopK(RowsFamily):
@@ -179,11 +181,11 @@ class GumbelSoftmaxTopK(RowsFamily):
         return self.event_shape if self.independent_noise else self.event_shape[1:]
 
 
-@divergences.exact(GumbelSoftmaxTopK, GumbelSoftmaxTopK)
+@kl.exact(GumbelSoftmaxTopK, GumbelSoftmaxTopK)
 def _kl(p: GumbelSoftmaxTopK, q: GumbelSoftmaxTopK) -> Tensor:
     """That of the first rows, of which the others are functions; none with rows of own noise."""
     if p.hard or q.hard or p.independent_noise or q.independent_noise:
-        raise divergences.no_exact_form(p, q)
-    divergences.require_equal("k", p.k, q.k)
-    divergences.require_equal("temperatures", p.temperature, q.temperature)
-    return divergences.of_concrete(p.logits, q.logits)
+        raise kl.no_exact_form(p, q)
+    kl.require_equal("k", p.k, q.k)
+    kl.require_equal("temperatures", p.temperature, q.temperature)
+    return kl.of_concrete(p.logits, q.logits)

@@ -7,12 +7,13 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 from torch.nn.functional import logsigmoid
 
-from relaxit_torch import constraints, noise
-from relaxit_torch.families import BernoulliFamily
-from relaxit_torch.half_precision import in_float32
-from relaxit_torch.outputs import clip, hard_sigmoid
-from relaxit_torch.parameters import Parameter, check, exactly_one_of
-from relaxit_torch.special import log, log_logistic_density
+from relaxit_torch.core import constraints
+from relaxit_torch.core.families import BernoulliFamily
+from relaxit_torch.core.half_precision import in_float32
+from relaxit_torch.core.parameters import Parameter, check, exactly_one_of
+from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.fused_maps import clip, hard_sigmoid
+from relaxit_torch.numerics.special import log, log_logistic_density
 
 
 class HardConcrete(BernoulliFamily):
@@ -102,6 +103,10 @@ class HardConcrete(BernoulliFamily):
     def deterministic_gate(self) -> Tensor:
         """The gate of test time: the stretched and clipped probability, `(*batch)`."""
         return clip((self.high - self.low) * self.probs + self.low)
+
+    def _uniform(self) -> HardConcrete:
+        logits = self.temperature * (log(0.5 - self.low) - log(self.high - 0.5))
+        return self._with(logits=torch.zeros_like(self.logits) + logits)
 
     def _relax(self, noise: Tensor) -> Tensor:
         score, temperature = self.logits + noise, self.temperature

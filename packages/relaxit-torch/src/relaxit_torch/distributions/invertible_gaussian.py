@@ -6,11 +6,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from relaxit_torch import constraints, divergences, noise
-from relaxit_torch.families import OneHotFamily
-from relaxit_torch.half_precision import in_float32
-from relaxit_torch.parameters import Parameter
-from relaxit_torch.special import log, log_interior, log_prob_of_greatest
+from relaxit_torch.core import constraints, kl
+from relaxit_torch.core.families import OneHotFamily
+from relaxit_torch.core.half_precision import in_float32
+from relaxit_torch.core.parameters import Parameter
+from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.special import log, log_interior, log_prob_of_greatest
 
 
 class InvertibleGaussian(OneHotFamily):
@@ -94,6 +95,13 @@ class InvertibleGaussian(OneHotFamily):
         threshold = self._per_event(self.temperature) * self._per_event(log(self.delta))
         return log_prob_of_greatest(self.loc - threshold, self.scale)
 
+    def _uniform(self) -> InvertibleGaussian:
+        # Of scale 1: P(all K - 1 variables are below the threshold) = 1 / K.
+        size, threshold = self.loc.shape[-1], self.temperature * log(self.delta)
+        quantile = torch.special.ndtri(torch.full_like(self.loc, (size + 1.0) ** (-1 / size)))
+        loc = self._per_event(threshold) - quantile
+        return self._with(loc=loc, scale=torch.ones_like(loc))
+
     def _relax(self, noise: Tensor) -> Tensor:
         return torch.softmax(self._scores(noise), -1)
 
@@ -125,7 +133,7 @@ class InvertibleGaussian(OneHotFamily):
         return self.loc / temperature - shift, self.scale / temperature
 
 
-@divergences.exact(InvertibleGaussian, InvertibleGaussian)
+@kl.exact(InvertibleGaussian, InvertibleGaussian)
 def _kl(p: InvertibleGaussian, q: InvertibleGaussian) -> Tensor:
     """That of the log-odds: one map leads from them to the values, whatever the parameters."""
-    return divergences.of_normal(*p._log_odds, *q._log_odds).sum(-1)
+    return kl.of_normal(*p._log_odds, *q._log_odds).sum(-1)

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 from torch.distributions import Dirichlet, Distribution, register_kl
 
-from relaxit_torch import constraints, divergences, log_ratios, matrices, noise
-from relaxit_torch.half_precision import in_float32
-from relaxit_torch.log_ratios import Diagonal, Spread, Triangular
-from relaxit_torch.parameters import derived, exactly_one_of
-from relaxit_torch.relaxed_distribution import RelaxedDistribution
-from relaxit_torch.special import log_gamma_entropy, log_interior
+from relaxit_torch.core import constraints, kl
+from relaxit_torch.core.half_precision import in_float32
+from relaxit_torch.core.parameters import derived, exactly_one_of
+from relaxit_torch.core.relaxed_distribution import RelaxedDistribution
+from relaxit_torch.numerics import cholesky, log_ratios, noise
+from relaxit_torch.numerics.log_ratios import Diagonal, Spread, Triangular
+from relaxit_torch.numerics.special import log_gamma_entropy, log_interior
 
 
 class LogisticNormalSoftmax(RelaxedDistribution):
@@ -114,6 +115,10 @@ class LogisticNormalSoftmax(RelaxedDistribution):
         """The diagonal of `projected_covariance`, `(*batch, K)`; of order K with `scale`."""
         return self._spread.projected_variance().expand(self.loc.shape)
 
+    def _uniform(self) -> LogisticNormalSoftmax:
+        loc = torch.zeros_like(self.loc)
+        return type(self)(loc, scale=torch.ones_like(loc), validate_args=False)
+
     def _relax(self, noise: Tensor) -> Tensor:
         return torch.softmax(self.loc + self._spread.product(noise), -1)
 
@@ -132,17 +137,17 @@ class LogisticNormalSoftmax(RelaxedDistribution):
     def _spread(self) -> Spread:
         if "scale" in vars(self):
             return Diagonal(self.scale)
-        return Triangular(matrices.factor_of(self.__dict__, "covariance_matrix", "scale_tril"))
+        return Triangular(cholesky.factor_of(self.__dict__, "covariance_matrix", "scale_tril"))
 
 
-@divergences.exact(LogisticNormalSoftmax, LogisticNormalSoftmax)
+@kl.exact(LogisticNormalSoftmax, LogisticNormalSoftmax)
 def _kl(p: LogisticNormalSoftmax, q: LogisticNormalSoftmax) -> Tensor:
     """That of the normal log-ratios."""
     cross = log_ratios.expected_log_density(q._spread, p.loc - q.loc, p._spread)
     return -log_ratios.entropy(p._spread) - cross
 
 
-@divergences.exact(Dirichlet, LogisticNormalSoftmax)
+@kl.exact(Dirichlet, LogisticNormalSoftmax)
 def _kl_of_dirichlet(p: Dirichlet, q: LogisticNormalSoftmax) -> Tensor:
     """By the log-ratios too: those of independent Gamma variables, whose logarithms have the means
     psi(a) and variances psi1(a).

@@ -6,11 +6,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from relaxit_torch import constraints, divergences, noise
-from relaxit_torch.families import BernoulliFamily
-from relaxit_torch.half_precision import in_float32
-from relaxit_torch.parameters import Parameter, check, exactly_one_of
-from relaxit_torch.special import log, log_logistic_density
+from relaxit_torch.core import constraints, kl
+from relaxit_torch.core.families import BernoulliFamily
+from relaxit_torch.core.half_precision import in_float32
+from relaxit_torch.core.parameters import Parameter, check, exactly_one_of
+from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.special import log, log_logistic_density
 
 
 class LogitBinaryConcrete(BernoulliFamily):
@@ -70,6 +71,12 @@ class LogitBinaryConcrete(BernoulliFamily):
     def harden(self, value: Tensor) -> Tensor:
         return (value > 0).to(value.dtype)
 
+    def _log_space(self) -> LogitBinaryConcrete:
+        return self
+
+    def _from_log_space(self, value: Tensor) -> Tensor:
+        return torch.sigmoid(value)
+
     def _relax(self, noise: Tensor) -> Tensor:
         return self._tempered(self.logits + noise)
 
@@ -113,7 +120,7 @@ class LogitBinaryConcrete(BernoulliFamily):
         return (self.logits + torch.logit(value)) / self.temperature
 
 
-@divergences.exact(LogitBinaryConcrete, LogitBinaryConcrete)
+@kl.exact(LogitBinaryConcrete, LogitBinaryConcrete)
 def _kl(p: LogitBinaryConcrete, q: LogitBinaryConcrete) -> Tensor:
-    divergences.require_equal("temperatures", p.temperature, q.temperature)
-    return divergences.of_logistic(p.logits - q.logits)
+    kl.require_equal("temperatures", p.temperature, q.temperature)
+    return kl.of_logistic(p.logits - q.logits)

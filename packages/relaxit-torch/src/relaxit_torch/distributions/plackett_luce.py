@@ -7,14 +7,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from relaxit_torch import constraints, noise, parameters
-from relaxit_torch.families import RowsFamily
-from relaxit_torch.half_precision import in_float32
-from relaxit_torch.maxima import hardmax
-from relaxit_torch.parameters import exactly_one_of
-from relaxit_torch.relaxed_distribution import DiscreteDistribution
-from relaxit_torch.rows import without_earlier_choices
-from relaxit_torch.special import log1mexpexp
+from relaxit_torch.core import constraints, parameters
+from relaxit_torch.core.families import RowsFamily
+from relaxit_torch.core.half_precision import in_float32
+from relaxit_torch.core.parameters import exactly_one_of
+from relaxit_torch.core.relaxed_distribution import DiscreteDistribution
+from relaxit_torch.distributions.rows import without_earlier_choices
+from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.special import log1mexpexp
+from relaxit_torch.numerics.top_k import hardmax
 
 
 class PlackettLuce(DiscreteDistribution, RowsFamily):

@@ -4,11 +4,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from relaxit_torch import constraints, noise
-from relaxit_torch.families import BernoulliFamily
-from relaxit_torch.half_precision import in_float32
-from relaxit_torch.outputs import gate_of_root, gate_of_root_sigmoid
-from relaxit_torch.parameters import Parameter, exactly_one_of
+from relaxit_torch.core import constraints
+from relaxit_torch.core.families import BernoulliFamily
+from relaxit_torch.core.half_precision import in_float32
+from relaxit_torch.core.parameters import Parameter, exactly_one_of
+from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.fused_maps import gate_of_root, gate_of_root_sigmoid
 
 
 class StochasticTimesSmooth(BernoulliFamily):

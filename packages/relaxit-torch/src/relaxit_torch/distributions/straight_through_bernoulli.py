@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from relaxit_torch import constraints, noise
-from relaxit_torch.families import BernoulliFamily
-from relaxit_torch.parameters import Parameter, exactly_one_of
-from relaxit_torch.straight_through import bernoulli
+from relaxit_torch.core import constraints
+from relaxit_torch.core.families import BernoulliFamily
+from relaxit_torch.core.parameters import Parameter, exactly_one_of
+from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.straight_through import bernoulli
 
 
 class StraightThroughBernoulli(BernoulliFamily):

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from relaxit_torch import constraints
+from relaxit_torch.core import constraints
+from relaxit_torch.core.parameters import Parameter
 from relaxit_torch.estimators.discrete import DiscreteVariable, Function, attach
 from relaxit_torch.estimators.learning import learn
-from relaxit_torch.parameters import Parameter
 
 
 def rebar(

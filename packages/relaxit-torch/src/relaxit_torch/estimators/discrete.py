@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
 from torch.nn.functional import one_hot, softplus
 
-from relaxit_torch import constraints, noise
-from relaxit_torch.constraints import Region
-from relaxit_torch.maxima import hardmax
-from relaxit_torch.parameters import Parameter, check
+from relaxit_torch.core import constraints
+from relaxit_torch.core.constraints import Region
+from relaxit_torch.core.parameters import Parameter, check
+from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.top_k import hardmax
 
 Function = Callable[[Tensor], Tensor]
 """Maps samples `(*samples, *batch, *event)` to values `(*samples, *batch)`."""

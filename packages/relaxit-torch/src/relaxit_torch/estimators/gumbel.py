@@ -7,13 +7,13 @@ from torch import Tensor
 from torch.distributions import Distribution
 from torch.nn.functional import softplus
 
-from relaxit_torch import noise
+from relaxit_torch.core.parameters import Parameter, check_count
 from relaxit_torch.distributions.binary_concrete import BinaryConcrete
 from relaxit_torch.distributions.gumbel_rao import perturbed_given as categories_given
 from relaxit_torch.distributions.gumbel_softmax import GumbelSoftmax
 from relaxit_torch.estimators.discrete import DiscreteVariable, Function
-from relaxit_torch.parameters import Parameter, check_count
-from relaxit_torch.straight_through import straight_through as forward_hard
+from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.straight_through import straight_through as forward_hard
 
 
 def gumbel_softmax(

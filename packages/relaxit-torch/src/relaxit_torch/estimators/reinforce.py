@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from relaxit_torch import constraints
+from relaxit_torch.core import constraints
+from relaxit_torch.core.parameters import check_count
 from relaxit_torch.estimators.discrete import DiscreteVariable, Function, attach
 from relaxit_torch.estimators.learning import learn
-from relaxit_torch.parameters import check_count
 
 
 def score_function(

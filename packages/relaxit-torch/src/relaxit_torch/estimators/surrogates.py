@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 from torch.distributions import Distribution
 
+from relaxit_torch.core.parameters import Parameter
 from relaxit_torch.estimators.discrete import DiscreteVariable, Function, attach
-from relaxit_torch.parameters import Parameter
-from relaxit_torch.straight_through import straight_through as forward_hard
+from relaxit_torch.numerics.straight_through import straight_through as forward_hard
 
 
 def straight_through(distribution: Distribution, f: Function) -> Tensor:

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from relaxit_torch import constraints, matrices
+from relaxit_torch.core import constraints
+from relaxit_torch.core.parameters import check, check_count
 from relaxit_torch.distributions.correlated_relaxed_bernoulli import CorrelatedRelaxedBernoulli
 from relaxit_torch.nn.gates import GatesByLogits
-from relaxit_torch.parameters import check, check_count
+from relaxit_torch.numerics import cholesky
 
 
 class CorrelatedGates(GatesByLogits):
@@ -78,7 +79,7 @@ class CorrelatedGates(GatesByLogits):
             )
         else:
             check("correlation_matrix", correlation_matrix, constraints.correlation)
-            factor = matrices.cholesky(correlation_matrix.detach().to(torch.float64))
+            factor = cholesky.factorise(correlation_matrix.detach().to(torch.float64))
         # By rows, as a loaded one: products with both shall be the same to the last bit.
         self.register_buffer("correlation_cholesky", factor.to(self.logits).contiguous())
 

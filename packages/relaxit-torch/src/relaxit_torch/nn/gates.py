@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from relaxit_torch import constraints
-from relaxit_torch.parameters import check, check_count
-from relaxit_torch.relaxed_distribution import RelaxedDistribution
+from relaxit_torch.core import constraints
+from relaxit_torch.core.parameters import check, check_count
+from relaxit_torch.core.relaxed_distribution import RelaxedDistribution
 
 
 class Gates(nn.Module):

@@ -6,10 +6,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from relaxit_torch import constraints, functional
-from relaxit_torch.maxima import hardmax
+from relaxit_torch import functional
+from relaxit_torch.core import constraints
+from relaxit_torch.core.parameters import check_number
 from relaxit_torch.nn.temperature_schedule import TemperatureSchedule
-from relaxit_torch.parameters import check_number
+from relaxit_torch.numerics.top_k import hardmax
 
 
 class GumbelSoftmaxLayer(nn.Module):

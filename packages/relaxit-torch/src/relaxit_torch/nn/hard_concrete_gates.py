@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from relaxit_torch import constraints
+from relaxit_torch.core import constraints
+from relaxit_torch.core.parameters import check
 from relaxit_torch.distributions.hard_concrete import HardConcrete
 from relaxit_torch.nn.gates import GatesByLogits
-from relaxit_torch.parameters import check
 
 
 class HardConcreteGates(GatesByLogits):

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from relaxit_torch import constraints
+from relaxit_torch.core import constraints
+from relaxit_torch.core.parameters import check
 from relaxit_torch.distributions.gaussian_relaxed_bernoulli import GaussianRelaxedBernoulli
 from relaxit_torch.nn.gates import Gates
-from relaxit_torch.parameters import check
 
 
 class StochasticGates(Gates):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, get_args
 
-from relaxit_torch import constraints
-from relaxit_torch.parameters import check_count, check_number
+from relaxit_torch.core import constraints
+from relaxit_torch.core.parameters import check_count, check_number
 
 Curve = Literal["exponential", "linear", "cosine"]
 

@@ -14,10 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from relaxit_torch import matrices
-from relaxit_torch.autograd import Function
-from relaxit_torch.parameters import Parameter
-from relaxit_torch.straight_through import greater
+from relaxit_torch.numerics import cholesky
+from relaxit_torch.numerics.autograd import Function
+from relaxit_torch.numerics.straight_through import greater
 
 # torch's fused backward kernels: a comparison and a `where` of random masks take ten times as long.
 _clip_backward = torch.ops.aten.hardtanh_backward.default
@@ -34,7 +33,7 @@ def clip(score: Tensor) -> Tensor:
 
 
 def hard_sigmoid(
-    score: Tensor, low: Parameter, high: Parameter, temperature: float = 1.0
+    score: Tensor, low: float | Tensor, high: float | Tensor, temperature: float = 1.0
 ) -> Tensor:
     """`low + (high - low) sigmoid(score / temperature)`, clipped to [0, 1]."""
     value: Tensor = _HardSigmoid.call(score, low, high, temperature)
@@ -95,7 +94,9 @@ class _Clip(Function):
 
 class _HardSigmoid(Function):
     @staticmethod
-    def forward(score: Tensor, low: Parameter, high: Parameter, temperature: float) -> Tensor:
+    def forward(
+        score: Tensor, low: float | Tensor, high: float | Tensor, temperature: float
+    ) -> Tensor:
         width, value = high - low, (score / temperature).sigmoid_()
         # A tensor may have more dimensions.
         value = value * width if isinstance(width, Tensor) else value.mul_(width)
@@ -103,7 +104,7 @@ class _HardSigmoid(Function):
 
     @staticmethod
     def setup_context(
-        ctx: Any, inputs: tuple[Tensor, Parameter, Parameter, float], output: Tensor
+        ctx: Any, inputs: tuple[Tensor, float | Tensor, float | Tensor, float], output: Tensor
     ) -> None:
         *ends, ctx.temperature = inputs[1:]
         ctx.ends = tuple(None if isinstance(end, Tensor) else end for end in ends)
@@ -163,7 +164,7 @@ class _CoupledLogistic(Function):
 
     @staticmethod
     def forward(factor: Tensor, normal: Tensor) -> Tensor:
-        return normal_to_logistic(matrices.product(factor, normal))
+        return normal_to_logistic(cholesky.product(factor, normal))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
@@ -172,7 +173,7 @@ class _CoupledLogistic(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None]:
         factor, normal = ctx.saved_tensors
-        multiply: Any = matrices.product
+        multiply: Any = cholesky.product
         primals = [factor, normal]
         if not ctx.needs_input_grad[1]:  # to spare a product
             multiply = functools.partial(multiply, vector=primals.pop())

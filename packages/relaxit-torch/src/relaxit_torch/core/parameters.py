@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions.constraints import Constraint
 
-from relaxit_torch.constraints import Region
+from relaxit_torch.core.constraints import Region
 
 Parameter = float | Tensor
 _NUMBER = (float, Real)  # the latter alone takes longer

@@ -6,12 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from relaxit_torch.autograd import Function
-from relaxit_torch.maxima import argmax
-from relaxit_torch.parameters import Parameter
+from relaxit_torch.numerics.autograd import Function
+from relaxit_torch.numerics.top_k import argmax
 
 
-def log(parameter: Parameter) -> Parameter:
+def log(parameter: float | Tensor) -> float | Tensor:
     """`log` of a number (a number) or of a tensor (a tensor)."""
     return parameter.log() if isinstance(parameter, Tensor) else math.log(parameter)
 
@@ -142,7 +141,7 @@ def log1mexpexp(x: Tensor) -> Tensor:
     return torch.where(x < 0, left, torch.log1p(-torch.exp(-high)))
 
 
-def log_prob_of_truncated_count(values: int, rate: Tensor, dispersion: Parameter) -> Tensor:
+def log_prob_of_truncated_count(values: int, rate: Tensor, dispersion: float | Tensor) -> Tensor:
     """The log-probabilities of `min(X, values - 1)`, of a negative binomial count `X` of mean
     `rate` and variance `rate + dispersion * rate**2`: `(*batch, 1)` to `(*batch, values)`.
 
@@ -174,7 +173,7 @@ def _log1p_ratio(x: Tensor) -> Tensor:
     return torch.where(x < 1e-3, series, torch.log1p(far) / far)
 
 
-def _log_sum_of_tail(first: int, odds: Tensor, dispersion: Parameter) -> Tensor:
+def _log_sum_of_tail(first: int, odds: Tensor, dispersion: float | Tensor) -> Tensor:
     """`log(P(X >= first) / P(X = first))` of the count above: the logarithm of
     `scipy.special.hyp2f1(1, first + 1 / dispersion, first + 1, dispersion * odds)`, at 0 of
     `hyp1f1(1, first + 1, odds)`.

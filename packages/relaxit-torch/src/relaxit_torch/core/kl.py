@@ -20,9 +20,9 @@ from torch.distributions import (
     register_kl,
 )
 
-from relaxit_torch import matrices
-from relaxit_torch.parameters import Parameter
-from relaxit_torch.relaxed_distribution import RelaxedDistribution
+from relaxit_torch.core.parameters import Parameter
+from relaxit_torch.core.relaxed_distribution import RelaxedDistribution
+from relaxit_torch.numerics import cholesky
 
 
 @register_kl(RelaxedDistribution, RelaxedDistribution)
@@ -144,7 +144,7 @@ def of_normal(p_loc: Tensor, p_scale: Tensor, q_loc: Tensor, q_scale: Tensor) ->
 def of_centred_normal(p_factor: Tensor, q_factor: Tensor) -> Tensor:
     """KL of two normal laws of mean 0, by the Cholesky factors of their covariances, `(*batch)`."""
     ratio = torch.linalg.solve_triangular(q_factor, p_factor, upper=False)
-    log_ratio = matrices.half_log_determinant(q_factor) - matrices.half_log_determinant(p_factor)
+    log_ratio = cholesky.half_log_determinant(q_factor) - cholesky.half_log_determinant(p_factor)
     return 0.5 * (ratio.square().sum((-2, -1)) - p_factor.shape[-1]) + log_ratio
 
 

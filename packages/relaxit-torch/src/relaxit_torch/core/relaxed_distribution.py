@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import Distribution
 
-from relaxit_torch import parameters as _parameters
-from relaxit_torch.half_precision import LOW_PRECISION, from_float16
-from relaxit_torch.noise import Noise
-from relaxit_torch.straight_through import straight_through
+from relaxit_torch.core import parameters as _parameters
+from relaxit_torch.core.half_precision import LOW_PRECISION, from_float16
+from relaxit_torch.numerics.noise import Noise
+from relaxit_torch.numerics.straight_through import straight_through
 
 Shape = torch.Size | list[int] | tuple[int, ...]
 
@@ -60,7 +60,7 @@ class RelaxedDistribution(TorchDistribution):
     numbers: ClassVar[frozenset[str]] = frozenset({"temperature"})
     """Parameters that may stay Python numbers: they scale, and carry no shape of their own."""
     noise_law: ClassVar[Noise]
-    """The law of one entry of the base noise, from `relaxit_torch.noise`."""
+    """The law of one entry of the base noise, from `relaxit_torch.numerics.noise`."""
 
     def __init__(
         self,
@@ -121,6 +121,23 @@ class RelaxedDistribution(TorchDistribution):
         """The discrete value of a relaxed one, in the same dtype."""
         raise NotImplementedError(f"{self._name} has no hardening map")
 
+    def _log_space(self) -> RelaxedDistribution:
+        raise NotImplementedError(f"{self._name} has no log-space form")
+
+    def _from_log_space(self, value: Tensor) -> Tensor:
+        raise NotImplementedError(f"{self._name} has no log-space form")
+
+    def _uniform(self) -> RelaxedDistribution:
+        raise NotImplementedError(f"{self._name} has no uniform member")
+
+    def _with(self, **changed: Any) -> Self:
+        """The same class and options with other parameters; `probs` gives way to `logits`."""
+        kept = {n: v for n, v in self._given.items() if not (n == "probs" and "logits" in changed)}
+        options = {n: True for n in self.switches if vars(self).get(n)}
+        family: Any = type(self)
+        made: Self = family(**(kept | changed), **options, validate_args=False)
+        return made
+
     def _infer_event_shape(self) -> torch.Size:
         """By default the trailing dimensions of a parameter that has as many."""
         support: Any = type(self).support
@@ -131,6 +148,33 @@ class RelaxedDistribution(TorchDistribution):
             if self.arg_constraints[name].event_dim == event_dim and isinstance(value, Tensor):
                 return value.shape[-event_dim:]
         raise NotImplementedError(f"{self._name} must implement _infer_event_shape")
+
+    @property
+    def log_space(self) -> RelaxedDistribution:
+        """The distribution of the logits or logarithms of the values, from the same noise.
+
+        `from_log_space` maps its values back. Its densities stay exact where values of this
+        distribution round to the edge of the support. A log-space distribution is its own.
+
+        Raises:
+            NotImplementedError: there is no such class.
+        """
+        return self._log_space()
+
+    def from_log_space(self, value: Tensor) -> Tensor:
+        """The value in [0, 1] whose logit or logarithm is `value`, a sample of `log_space`."""
+        return self._from_log_space(value)
+
+    def uniform(self) -> RelaxedDistribution:
+        """The distribution of the same class, shapes and options that treats all values alike.
+
+        Its `discrete` is uniform. Where a class relaxes no discrete distribution, all entries of
+        an event have the same distribution.
+
+        Raises:
+            NotImplementedError: the class has no such member.
+        """
+        return self._uniform()
 
     # -- sampling -------------------------------------------------------------------------------
 

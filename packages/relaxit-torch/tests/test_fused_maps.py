@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.func import grad, vmap
 
-from relaxit_torch import maxima, outputs, rows, special, straight_through
+from relaxit_torch.distributions import rows
+from relaxit_torch.numerics import fused_maps, special, straight_through, top_k
 
 torch.manual_seed(0)
 LOGITS = torch.randn(4, 5, dtype=torch.float64)
@@ -18,28 +19,31 @@ LOW, HIGH = torch.tensor(-0.1, dtype=torch.float64), torch.tensor(1.1, dtype=tor
 
 
 def top(score: torch.Tensor) -> torch.Tensor:
-    return rows.sum_of_softmaxes(score, maxima.greatest(score, 3))
+    return rows.sum_of_softmaxes(score, top_k.greatest(score, 3))
 
 
 FUNCTIONS = {
-    "clip": (outputs.clip, (2 * LOGITS,)),
-    "hard sigmoid of numbers": (lambda x: outputs.hard_sigmoid(x, -0.1, 1.1), (3 * LOGITS,)),
+    "clip": (fused_maps.clip, (2 * LOGITS,)),
+    "hard sigmoid of numbers": (lambda x: fused_maps.hard_sigmoid(x, -0.1, 1.1), (3 * LOGITS,)),
     "hard sigmoid at a temperature": (
-        lambda x: outputs.hard_sigmoid(x, -0.1, 1.1, 0.4),
+        lambda x: fused_maps.hard_sigmoid(x, -0.1, 1.1, 0.4),
         (3 * LOGITS,),
     ),
-    "hard sigmoid of tensors": (outputs.hard_sigmoid, (3 * LOGITS, LOW, HIGH)),
-    "hard sigmoid of both": (lambda x, low: outputs.hard_sigmoid(x, low, 1.1), (LOGITS, LOW)),
-    "gate of a root": (lambda p: outputs.gate_of_root(p, UNIFORM), (LOGITS.sigmoid(),)),
-    "gate of a root of logits": (lambda x: outputs.gate_of_root_sigmoid(x, UNIFORM), (LOGITS,)),
-    "coupled logistic": (lambda x, factor: outputs.coupled_logistic(factor, x), (LOGITS, FACTOR)),
+    "hard sigmoid of tensors": (fused_maps.hard_sigmoid, (3 * LOGITS, LOW, HIGH)),
+    "hard sigmoid of both": (lambda x, low: fused_maps.hard_sigmoid(x, low, 1.1), (LOGITS, LOW)),
+    "gate of a root": (lambda p: fused_maps.gate_of_root(p, UNIFORM), (LOGITS.sigmoid(),)),
+    "gate of a root of logits": (lambda x: fused_maps.gate_of_root_sigmoid(x, UNIFORM), (LOGITS,)),
+    "coupled logistic": (
+        lambda x, factor: fused_maps.coupled_logistic(factor, x),
+        (LOGITS, FACTOR),
+    ),
     "coupled logistic in the tails": (
-        lambda x: outputs.coupled_logistic(12 * torch.eye(5, dtype=x.dtype), x),
+        lambda x: fused_maps.coupled_logistic(12 * torch.eye(5, dtype=x.dtype), x),
         (LOGITS,),
     ),
     "sum of softmaxes": (top, (3 * LOGITS,)),
     "sum of all softmaxes": (
-        lambda x: rows.sum_of_softmaxes(x, maxima.greatest(x, 5)),
+        lambda x: rows.sum_of_softmaxes(x, top_k.greatest(x, 5)),
         (3 * LOGITS,),
     ),
 }
@@ -169,7 +173,7 @@ def test_the_logistic_of_a_normal_is_precise_in_the_tails(dtype) -> None:
             for v in map(mpmath.mpf, x.tolist())
         ]
     expected = np.where(x.abs() < 50, expected, special.logit_ndtr(x).double())
-    found = outputs.normal_to_logistic(x)
+    found = fused_maps.normal_to_logistic(x)
     # It is added to log-odds. Around 0 it is four times the error of a probability of 1/2, which
     # `erfc`, two products and the logit round: as that of the logistic noise of other classes.
     ulp = torch.finfo(dtype).eps
@@ -189,20 +193,20 @@ def test_the_slope_of_the_logistic_of_a_normal_is_precise_in_the_tails(dtype) ->
     # tail is cut after one term, of which the slope errs by 8 ulps where the value does by one.
     end = {torch.float32: 12.0, torch.float64: 36.0}[dtype]
     ulps = 10 + x.double().clamp(max=end).square().numpy()
-    found = outputs.slope_of_logistic(x).double().numpy()
+    found = fused_maps.slope_of_logistic(x).double().numpy()
     errors = np.abs(found / np.array(expected) - 1) / torch.finfo(dtype).eps
     assert (errors < ulps).all(), errors
 
 
 def test_the_logistic_of_a_normal_is_finite_everywhere() -> None:
     x = torch.tensor([1e30, -1e30, torch.inf, -torch.inf])
-    assert outputs.normal_to_logistic(x).isfinite().all()
+    assert fused_maps.normal_to_logistic(x).isfinite().all()
 
 
 @pytest.mark.usefixtures("fresh_compiler")
 @pytest.mark.parametrize("mode", ["eager", "compiled"])
 def test_a_value_at_the_edge_of_the_clip_moves_with_the_score(mode: str) -> None:
-    clip = torch.compile(outputs.clip, fullgraph=True) if mode == "compiled" else outputs.clip
+    clip = torch.compile(fused_maps.clip, fullgraph=True) if mode == "compiled" else fused_maps.clip
     score = torch.tensor([-torch.inf, -0.5, 0.0, 0.5, 1.0, 1.5], requires_grad=True)
     for weight in (1.0, -2.0, torch.inf):
         weights = torch.full_like(score, weight)

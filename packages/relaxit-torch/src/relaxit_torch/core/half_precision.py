@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from relaxit_torch.autograd import Function
+from relaxit_torch.numerics.autograd import Function
 
 if TYPE_CHECKING:
-    from relaxit_torch.relaxed_distribution import RelaxedDistribution
+    from relaxit_torch.core.relaxed_distribution import RelaxedDistribution
 
 LOW_PRECISION = (torch.float16, torch.bfloat16)
 

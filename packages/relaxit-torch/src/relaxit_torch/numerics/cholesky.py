@@ -15,7 +15,7 @@ def unexpanded(matrix: Tensor) -> Tensor:
     return matrix[tuple(slice(None) if stride else slice(1) for stride in matrix.stride()[:-2])]
 
 
-def cholesky(matrix: Tensor) -> Tensor:
+def factorise(matrix: Tensor) -> Tensor:
     """The lower Cholesky factor. That there is one, validation has checked: the check in
     `torch.linalg.cholesky` would synchronise a GPU.
     """
@@ -43,7 +43,7 @@ def factor_of(given: dict[str, Any], matrix: str, factor: str) -> Tensor:
     kept = given.get("_kept_factor")
     if keeps and kept is not None and kept[0] == source._version:
         return cast("Tensor", kept[1])
-    found = cholesky(unexpanded(source))
+    found = factorise(unexpanded(source))
     if keeps:
         given["_kept_factor"] = source._version, found
     return found

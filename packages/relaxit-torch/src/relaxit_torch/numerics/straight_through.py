@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from relaxit_torch.autograd import Function
-from relaxit_torch.maxima import hardmax
+from relaxit_torch.numerics.autograd import Function
+from relaxit_torch.numerics.top_k import hardmax
 
 
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:

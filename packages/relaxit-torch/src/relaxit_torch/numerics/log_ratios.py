@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from relaxit_torch import matrices
-from relaxit_torch.special import complement_of_shares
+from relaxit_torch.numerics import cholesky
+from relaxit_torch.numerics.special import complement_of_shares
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ class Triangular:
 
     def product(self, vector: Tensor) -> Tensor:
         """`L vector`."""
-        return matrices.product(self.factor, vector)
+        return cholesky.product(self.factor, vector)
 
     def solution(self, vector: Tensor) -> Tensor:
         """`L^-1 vector`."""
-        return matrices.solution(self.factor, vector)
+        return cholesky.solution(self.factor, vector)
 
     def image_of_ones(self) -> Tensor:
         """`L^-1 1`."""
@@ -80,7 +80,7 @@ class Triangular:
 
     def half_log_determinant(self) -> Tensor:
         """`log |L|`."""
-        return matrices.half_log_determinant(self.factor)
+        return cholesky.half_log_determinant(self.factor)
 
     def matrix(self) -> Tensor:
         """`L`, `(*batch, K, K)`."""

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from relaxit_torch.autograd import Function
-from relaxit_torch.maxima import argmax, hardmax
+from relaxit_torch.numerics.autograd import Function
+from relaxit_torch.numerics.top_k import argmax, hardmax
 
 
 def without_earlier_choices(scores: Tensor) -> Tensor:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, OneHotCategorical
 
-from relaxit_torch import constraints, matrices
-from relaxit_torch.maxima import hardmax
-from relaxit_torch.parameters import check_count, derived
-from relaxit_torch.relaxed_distribution import RelaxedDistribution
+from relaxit_torch.core import constraints
+from relaxit_torch.core.parameters import check_count, derived
+from relaxit_torch.core.relaxed_distribution import RelaxedDistribution
+from relaxit_torch.numerics import cholesky
+from relaxit_torch.numerics.top_k import hardmax
 
 
 class BernoulliFamily(RelaxedDistribution):
@@ -32,6 +33,9 @@ class BernoulliFamily(RelaxedDistribution):
     def logits(self) -> Tensor:
         """The log-odds of 1."""
         return torch.logit(self.probs)
+
+    def _uniform(self) -> Self:
+        return self._with(logits=torch.zeros_like(self.logits))
 
     @property
     def discrete(self) -> Distribution:
@@ -59,11 +63,21 @@ class CorrelatedFamily(BernoulliFamily):
     @derived
     def correlation_cholesky(self) -> Tensor:
         """Its lower Cholesky factor."""
-        return matrices.cholesky(self.correlation_matrix)
+        return cholesky.factorise(self.correlation_matrix)
+
+    def _uniform(self) -> Self:
+        logits = torch.zeros_like(self.logits)
+        identity = torch.ones_like(logits).diag_embed()
+        kept = {n: v for n, v in self._given.items() if n == "temperature"}
+        family: Any = type(self)
+        made: Self = family(
+            **kept, logits=logits, correlation_cholesky=identity, validate_args=False
+        )
+        return made
 
     @property
     def _factor(self) -> Tensor:
-        return matrices.factor_of(self.__dict__, "correlation_matrix", "correlation_cholesky")
+        return cholesky.factor_of(self.__dict__, "correlation_matrix", "correlation_cholesky")
 
 
 class OneHotFamily(RelaxedDistribution):
@@ -112,6 +126,9 @@ class CategoricalFamily(OneHotFamily):
         # The derivative of log 0 is infinite, and 0 * inf is NaN.
         possible = self.probs > 0
         return torch.where(possible, self.probs, 1).log().masked_fill(~possible, -torch.inf)
+
+    def _uniform(self) -> Self:
+        return self._with(logits=torch.zeros_like(self.logits))
 
     @property
     def possible(self) -> Tensor:

@@ -1,0 +1,1 @@
+"""The contract of a distribution: what an author reads besides the formula."""
