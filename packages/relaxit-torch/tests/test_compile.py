@@ -186,12 +186,7 @@ TAKING_A_GRADIENT = ("rebar", "relax")
 def same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eager mode draws its random integers as compiled code does: one by one, not two in a word."""
 
-    def bits(shape: torch.Size, double: bool, device: torch.device) -> Tensor:
-        width = torch.int64 if double else torch.int32
-        limits = torch.iinfo(width)
-        return torch.randint(limits.min, limits.max, shape, dtype=width, device=device)
-
-    monkeypatch.setattr(noise, "_random_bits", bits)
+    monkeypatch.setattr(noise.RandomIntegers, "apply", noise.RandomIntegers.plain)
 
 
 def estimate(estimator: Callable[..., Tensor], coupled_bits: bool, logits: Tensor) -> Tensor:

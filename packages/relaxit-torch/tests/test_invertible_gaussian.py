@@ -9,7 +9,7 @@ from torch.distributions import kl_divergence
 
 import relaxit_torch as rt
 from relaxit_reference import InvertibleGaussian
-from relaxit_torch.numerics.special import log_prob_of_greatest
+from relaxit_torch.numerics.quadrature import log_prob_of_largest
 
 
 def spread(seed: int, count: int, ratio: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -34,14 +34,14 @@ def test_class_probabilities_are_integrals_to_12_digits(count: int, ratio: float
 def test_class_probabilities_add_up_to_one_by_themselves(count, ratio, dtype) -> None:
     loc, scale = spread(2, count, ratio)
     for shift in (-3.0, 0.0, 3.0):
-        total = log_prob_of_greatest((loc + shift).to(dtype), scale.to(dtype)).logsumexp(-1)
+        total = log_prob_of_largest((loc + shift).to(dtype), scale.to(dtype)).logsumexp(-1)
         # The logarithm of a product of `count` probabilities has so many roundings.
         tolerance = max(1e-12, 20 * count**0.5 * torch.finfo(dtype).eps)
         torch.testing.assert_close(total, torch.zeros_like(total), rtol=0, atol=tolerance)
 
 
 def test_class_probabilities_of_very_different_scales_are_still_close() -> None:
-    total = log_prob_of_greatest(*spread(3, 4, 1e6)).exp().sum(-1)
+    total = log_prob_of_largest(*spread(3, 4, 1e6)).exp().sum(-1)
     torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-6)
 
 

@@ -265,9 +265,8 @@ def test_rsample_khot_is_the_sum_of_the_rows(dtype, k: int, logits: Tensor, temp
 
 
 def test_rsample_khot_of_many_categories_is_the_sum_of_the_rows() -> None:
-    law = rt.GumbelSoftmaxTopK(100, 0.5, logits=torch.zeros(8, 10_000))
     for hard in (False, True):
-        law.hard = hard
+        law = rt.GumbelSoftmaxTopK(100, 0.5, logits=torch.zeros(8, 10_000), hard=hard)
         torch.manual_seed(1)
         rows = law.rsample()
         torch.manual_seed(1)

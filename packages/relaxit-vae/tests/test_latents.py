@@ -20,7 +20,7 @@ class ToyRelaxation(RelaxedDistribution):
         "delta": constraints.positive,
     }
     support = constraints.simplex
-    noise_law = staticmethod(noise.normal)
+    base_noise = staticmethod(noise.normal)
     numbers = frozenset({"delta"})
 
     def __init__(self, loc, scale, delta=1.0, validate_args=None):

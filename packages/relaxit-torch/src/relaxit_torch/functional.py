@@ -10,8 +10,7 @@ from torch.nn.functional import logsigmoid
 
 from relaxit_torch.core.parameters import Parameter, check_count
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.straight_through import one_hot
-from relaxit_torch.numerics.top_k import argmax
+from relaxit_torch.numerics.kernels import argmax, one_hot
 
 
 def gumbel_softmax(

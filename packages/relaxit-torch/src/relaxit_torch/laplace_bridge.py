@@ -29,7 +29,7 @@ from torch import Tensor
 from torch.distributions import Dirichlet, Distribution
 
 from relaxit_torch.core import constraints
-from relaxit_torch.core.parameters import check
+from relaxit_torch.core.constraints import check
 from relaxit_torch.distributions.logistic_normal_softmax import LogisticNormalSoftmax
 
 
@@ -65,7 +65,7 @@ def to_dirichlet(logistic_normal: LogisticNormalSoftmax) -> Dirichlet:
         raise TypeError(
             f"logistic_normal must be a LogisticNormalSoftmax, but got {logistic_normal!r}"
         )
-    working = logistic_normal._working
+    working = logistic_normal._in_float32()
     concentration = _concentration(working.projected_mean, working.projected_variance)
     return Dirichlet(
         concentration.to(logistic_normal.dtype), validate_args=logistic_normal._validate_args

@@ -8,7 +8,7 @@ from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
 from relaxit_torch import RelaxedDistribution
-from relaxit_torch.numerics.special import ndtri_expit
+from relaxit_torch.numerics.normal import ndtri_expit
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from torch.distributions import Bernoulli, Distribution, Independent, OneHotCate
 from torch.nn.functional import one_hot, softplus
 
 from relaxit_torch.core import constraints
-from relaxit_torch.core.constraints import Region
-from relaxit_torch.core.parameters import Parameter, check
+from relaxit_torch.core.constraints import Region, check
+from relaxit_torch.core.parameters import Parameter
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.top_k import hardmax
+from relaxit_torch.numerics.kernels import hardmax
 
 Function = Callable[[Tensor], Tensor]
 """Maps samples `(*samples, *batch, *event)` to values `(*samples, *batch)`."""

@@ -13,7 +13,7 @@ from relaxit_torch.distributions.gumbel_rao import perturbed_given as categories
 from relaxit_torch.distributions.gumbel_softmax import GumbelSoftmax
 from relaxit_torch.estimators.discrete import DiscreteVariable, Function
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.straight_through import straight_through as forward_hard
+from relaxit_torch.numerics.kernels import straight_through as forward_hard
 
 
 def gumbel_softmax(

@@ -7,7 +7,7 @@ from torch.distributions import Distribution
 
 from relaxit_torch.core.parameters import Parameter
 from relaxit_torch.estimators.discrete import DiscreteVariable, Function, attach
-from relaxit_torch.numerics.straight_through import straight_through as forward_hard
+from relaxit_torch.numerics.kernels import straight_through as forward_hard
 
 
 def straight_through(distribution: Distribution, f: Function) -> Tensor:

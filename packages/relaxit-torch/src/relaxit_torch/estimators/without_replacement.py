@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from relaxit_torch.core.parameters import check_count
-from relaxit_torch.distributions.plackett_luce import product_integrand
 from relaxit_torch.estimators.discrete import DiscreteVariable, Function, attach
 from relaxit_torch.estimators.enumeration import MAX_STATES
 from relaxit_torch.numerics import noise
+from relaxit_torch.numerics.quadrature import product_integrand
 
 
 def unordered_set(

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from relaxit_torch.core import constraints
-from relaxit_torch.core.parameters import check, check_count
+from relaxit_torch.core.constraints import check
+from relaxit_torch.core.parameters import check_count
 from relaxit_torch.distributions.correlated_relaxed_bernoulli import CorrelatedRelaxedBernoulli
 from relaxit_torch.nn.gates import GatesByLogits
 from relaxit_torch.numerics import cholesky

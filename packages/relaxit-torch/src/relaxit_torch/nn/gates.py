@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from relaxit_torch.core import constraints
-from relaxit_torch.core.parameters import check, check_count
+from relaxit_torch.core.constraints import check
+from relaxit_torch.core.parameters import check_count
 from relaxit_torch.core.relaxed_distribution import RelaxedDistribution
 
 

@@ -10,7 +10,7 @@ from relaxit_torch import functional
 from relaxit_torch.core import constraints
 from relaxit_torch.core.parameters import check_number
 from relaxit_torch.nn.temperature_schedule import TemperatureSchedule
-from relaxit_torch.numerics.top_k import hardmax
+from relaxit_torch.numerics.kernels import hardmax
 
 
 class GumbelSoftmaxLayer(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from relaxit_torch.core import constraints
-from relaxit_torch.core.parameters import check
+from relaxit_torch.core.constraints import check
 from relaxit_torch.distributions.hard_concrete import HardConcrete
 from relaxit_torch.nn.gates import GatesByLogits
 

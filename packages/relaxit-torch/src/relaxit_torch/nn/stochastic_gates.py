@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from relaxit_torch.core import constraints
-from relaxit_torch.core.parameters import check
+from relaxit_torch.core.constraints import check
 from relaxit_torch.distributions.gaussian_relaxed_bernoulli import GaussianRelaxedBernoulli
 from relaxit_torch.nn.gates import Gates
 

@@ -4,15 +4,8 @@ A factor has shape `(*batch, n, n)`, a vector `(*sample, *batch, n)`. Where one 
 whole batch, all vectors are multiplied by it at once, and it is never repeated.
 """
 
-from typing import Any, cast
-
 import torch
 from torch import Tensor
-
-
-def unexpanded(matrix: Tensor) -> Tensor:
-    """The matrix with size 1 in those batch dimensions along which it was only expanded."""
-    return matrix[tuple(slice(None) if stride else slice(1) for stride in matrix.stride()[:-2])]
 
 
 def factorise(matrix: Tensor) -> Tensor:
@@ -21,32 +14,6 @@ def factorise(matrix: Tensor) -> Tensor:
     """
     factor: Tensor = torch.linalg.cholesky_ex(matrix).L
     return factor
-
-
-def factor_of(given: dict[str, Any], matrix: str, factor: str) -> Tensor:
-    """The Cholesky factor of a distribution, given as `factor` or by `matrix`; unexpanded.
-
-    `given` are the attributes of the distribution. One of a constant matrix is kept there until
-    that is changed in place. One with a gradient is not: its graph would be freed by the first
-    backward pass.
-    """
-    if factor in given:
-        return unexpanded(given[factor])
-    source: Tensor = given[matrix]
-    # Dynamo cannot ask for the inference mode, and its code has no use for what is kept.
-    keeps = not (
-        source.requires_grad
-        or torch.compiler.is_compiling()
-        or torch.is_inference_mode_enabled()
-        or source.is_inference()
-    )
-    kept = given.get("_kept_factor")
-    if keeps and kept is not None and kept[0] == source._version:
-        return cast("Tensor", kept[1])
-    found = factorise(unexpanded(source))
-    if keeps:
-        given["_kept_factor"] = source._version, found
-    return found
 
 
 def product(factor: Tensor, vector: Tensor) -> Tensor:
