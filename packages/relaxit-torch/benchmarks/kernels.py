@@ -87,7 +87,10 @@ COMPARISONS = {
         ),
         differentiable=(0, 1, 2),
     ),
-    "root gate": Comparison(RootGate, lambda m, n, d: (normal(m, n, d), uniform(m, n, d))),
+    "root gate": Comparison(RootGate, lambda m, n, d: (uniform(m, n, d), uniform(m, n, d), False)),
+    "root gate of logits": Comparison(
+        RootGate, lambda m, n, d: (normal(m, n, d), uniform(m, n, d), True)
+    ),
     "log in the interior": Comparison(LogInterior, lambda m, n, d: (uniform(m, n, d), d)),
     "log logistic density": Comparison(LogLogisticDensity, lambda m, n, d: (normal(m, n, d),)),
     "widened": Comparison(

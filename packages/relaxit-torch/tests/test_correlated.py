@@ -188,10 +188,10 @@ def test_the_probabilities_of_all_states_sum_to_one() -> None:
 
 def test_one_matrix_is_factorised_once_and_never_repeated_over_the_batch() -> None:
     n, batch = 32, 5_000
-    law = rt.CorrelatedRelaxedBernoulli(
-        0.5, torch.full((batch, n), 0.4), correlation_matrix=torch.eye(n), validate_args=False
-    )
     with Count() as count:
+        law = rt.CorrelatedRelaxedBernoulli(
+            0.5, torch.full((batch, n), 0.4), correlation_matrix=torch.eye(n), validate_args=False
+        )
         law.log_prob(law.sample((3,)))
         law.rsample_and_log_prob((3,))
         law.expand((2, batch)).sample()

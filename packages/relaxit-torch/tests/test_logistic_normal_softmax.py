@@ -225,10 +225,10 @@ def test_one_matrix_is_factorised_once() -> None:
             names.append(func._schema.name)
             return func(*args, **(kwargs or {}))
 
-    law = rt.LogisticNormalSoftmax(
-        torch.zeros(100, K), covariance_matrix=torch.eye(K), validate_args=False
-    )
     with Names():
+        law = rt.LogisticNormalSoftmax(
+            torch.zeros(100, K), covariance_matrix=torch.eye(K), validate_args=False
+        )
         law.log_prob(law.sample((3,)))
         law.rsample_and_log_prob()
         law.expand((2, 100)).sample()

@@ -11,7 +11,7 @@ from torch.distributions import Bernoulli, Categorical, Distribution, OneHotCate
 
 from relaxit_torch.core import constraints
 from relaxit_torch.core.parameters import check_count, derived
-from relaxit_torch.core.relaxed_distribution import RelaxedDistribution
+from relaxit_torch.core.relaxed_distribution import LOW_PRECISION, RelaxedDistribution
 from relaxit_torch.numerics import cholesky
 from relaxit_torch.numerics.kernels import hardmax
 
@@ -68,6 +68,7 @@ class CorrelatedFamily(BernoulliFamily):
         "correlation_matrix": constraints.correlation,
         "correlation_cholesky": constraints.correlation_cholesky,
     }
+    _constant_factor: Tensor | None = None
 
     @derived
     def correlation_matrix(self) -> Tensor:
@@ -79,14 +80,20 @@ class CorrelatedFamily(BernoulliFamily):
         """The lower Cholesky factor of the correlation matrix."""
         return cholesky.factorise(self.correlation_matrix)
 
+    def _set_parameters(self, given: Mapping[str, Any], batch_shape: torch.Size) -> None:
+        super()._set_parameters(given, batch_shape)
+        if self._constant_factor is None and self._dtype not in LOW_PRECISION:
+            self._constant_factor = cholesky.constant_factor(given.get("correlation_matrix"))
+
     @property
     def _factor(self) -> Tensor:
-        """The Cholesky factor as it was given, not expanded: one may serve the whole batch."""
+        """The Cholesky factor, not expanded: one may serve the whole batch."""
         given: Any = self._given
         if "correlation_cholesky" in given:
             factor: Tensor = given["correlation_cholesky"]
             return factor
-        return cholesky.factorise(given["correlation_matrix"])
+        kept = self._constant_factor
+        return cholesky.factorise(given["correlation_matrix"]) if kept is None else kept
 
     def _uniform(self) -> Self:
         logits = torch.zeros_like(self.logits)

@@ -31,7 +31,9 @@ class RelaxedDistribution(TorchDistribution):
     dimensions.
 
     **Parameters** are read-only. They come to one dtype and device, which samples have too. When a
-    tensor changes in place, as under an optimiser, the distribution changes with it.
+    tensor changes in place, as under an optimiser, the distribution changes with it. Two things
+    are computed once, when the distribution is made, and do not follow: the float32 copy of
+    parameters in half precision, and the Cholesky factor of a matrix without gradient.
 
     **Half precision and autocast.** With float16 and bfloat16 parameters all arithmetic is float32,
     and the result is rounded once. A rounded value may be a tie, which `harden` always decides in
@@ -118,6 +120,7 @@ class RelaxedDistribution(TorchDistribution):
         self._set_parameters(given, batch_shape)
         self._stored_dtype = self._dtype
         self._event_shape = self._infer_event_shape()
+        self._raise_precision()
 
     # -- hooks ----------------------------------------------------------------------------------
 
@@ -228,8 +231,10 @@ class RelaxedDistribution(TorchDistribution):
         carry gradients. Raises what `rsample` does.
         """
         self._require_gradient()
-        noise = self._in_float32().noise(sample_shape)
-        return self.relax(noise), self.log_prob_from_noise(noise)
+        working = self._in_float32()
+        noise = working.noise(sample_shape)
+        value, log_prob = working.relax(noise), working.log_prob_from_noise(noise)
+        return value.to(self._dtype), log_prob.to(self._dtype)
 
     def _draw(self, sample_shape: Shape) -> Tensor:
         return self._value(self.noise(sample_shape))
@@ -266,7 +271,7 @@ class RelaxedDistribution(TorchDistribution):
             NotImplementedError: it has none, or samples are hard: take `discrete`.
             ValueError: with validation, a value outside the support.
         """
-        self._require_relaxed("cdf")
+        self._require_closed_form("cdf")
         return self._evaluate("_cdf", self._checked("value", value, self.support))
 
     def icdf(self, value: Tensor) -> Tensor:
@@ -276,7 +281,7 @@ class RelaxedDistribution(TorchDistribution):
             NotImplementedError: it has no closed form, or samples are hard: take `discrete`.
             ValueError: with validation, a probability outside [0, 1].
         """
-        self._require_relaxed("icdf")
+        self._require_closed_form("icdf")
         return self._evaluate("_icdf", self._checked("value", value, unit_interval))
 
     # -- the discrete distribution, and other members ---------------------------------------------
@@ -378,23 +383,22 @@ class RelaxedDistribution(TorchDistribution):
         return result
 
     def _in_float32(self) -> Self:
-        """Itself, or for half precision a copy in float32, which follows changes of parameters."""
-        if self._dtype not in LOW_PRECISION:
-            return self
-        raised = copy.copy(self)
-        raised._set_parameters(
-            {n: v.float() if isinstance(v, Tensor) else v for n, v in self._given.items()},
-            self._batch_shape,
-        )
-        return raised
+        """Itself, or for half precision its float32 copy.
+
+        One copy serves all methods, so that gradients are added up before they are rounded.
+        """
+        if self._raised is None and self._dtype in LOW_PRECISION:
+            self._raise_precision()  # after it was unpickled
+        return self if self._raised is None else self._raised
 
     def expand(self, batch_shape: Shape, _instance: Self | None = None) -> Self:
         """The same distribution with parameters expanded (not copied) to `batch_shape`."""
         new = copy.copy(self) if _instance is None else _instance
         new._set_parameters(self._given, torch.Size(batch_shape))
+        new._raised = None if self._raised is None else self._raised.expand(batch_shape)
         return new
 
-    def _set_parameters(self, given: Mapping[str, Parameter], batch_shape: torch.Size) -> None:
+    def _set_parameters(self, given: Mapping[str, Any], batch_shape: torch.Size) -> None:
         attributes: Any = self.__dict__  # past `__setattr__`, which refuses parameters
         attributes.update(_given=dict(given), _batch_shape=batch_shape)
         for name, value in given.items():
@@ -403,6 +407,16 @@ class RelaxedDistribution(TorchDistribution):
                 value = _parameters.expand(value, batch_shape, event_dim)
                 attributes.update(_dtype=value.dtype, _device=value.device)
             attributes[name] = value
+
+    def _raise_precision(self) -> None:
+        self._raised: Self | None = None
+        if self._dtype not in LOW_PRECISION:
+            return
+        raised = copy.copy(self)
+        with torch.enable_grad():  # the copy outlives a call under `no_grad`
+            given = {n: v.float() if isinstance(v, Tensor) else v for n, v in self._given.items()}
+        raised._set_parameters(given, self._batch_shape)
+        self._raised = raised
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.arg_constraints or name == "hard":
@@ -416,7 +430,12 @@ class RelaxedDistribution(TorchDistribution):
         new = copy.copy(self)
         memo[id(self)] = new
         new._set_parameters(copy.deepcopy(self._given, memo), self._batch_shape)
+        new._raise_precision()
         return new
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: the float32 copy, which no leaf is part of, is made again."""
+        return {**vars(self), "_raised": None}
 
     def __repr__(self) -> str:
         shown: dict[str, Any] = {
@@ -451,9 +470,12 @@ class RelaxedDistribution(TorchDistribution):
                 f"{self._name} is discrete and has no gradient: use sample, or a relaxation of it"
             )
 
-    def _require_relaxed(self, method: str) -> None:
+    def _require_closed_form(self, method: str) -> None:
         if self.hard:
             raise NotImplementedError(f"{self._name}(hard=True) has no {method}: use discrete")
+        hook = f"_{method}"
+        if getattr(type(self), hook) is getattr(RelaxedDistribution, hook):
+            raise self._lacks(f"{method} in closed form")
 
     def _checked(self, name: str, value: Tensor, constraint: Any) -> Tensor:
         """A value of the right shape and a float dtype, which with validation is in a region."""

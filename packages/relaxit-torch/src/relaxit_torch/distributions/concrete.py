@@ -108,7 +108,7 @@ def log_density_from_noise(
     level = torch.zeros_like(logits).masked_fill(~possible, -torch.inf)
     if log_slope is not None:  # -inf too, and their difference would be NaN
         log_slope = log_slope.masked_fill(~possible, 0)
-    stretch = (possible.sum(-1) - 1) * log(temperature)
+    stretch = (possible.sum(-1) - 1).to(noise.dtype) * log(temperature)
     return log_density(noise, possible, level, 1.0, log_slope) + stretch
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
 import torch
@@ -8,7 +9,7 @@ from torch.distributions import Dirichlet, Distribution, register_kl
 
 from relaxit_torch.core import constraints, kl
 from relaxit_torch.core.parameters import derived, exactly_one_of
-from relaxit_torch.core.relaxed_distribution import RelaxedDistribution
+from relaxit_torch.core.relaxed_distribution import LOW_PRECISION, RelaxedDistribution
 from relaxit_torch.numerics import cholesky, log_ratios, noise
 from relaxit_torch.numerics.kernels import log_interior
 from relaxit_torch.numerics.log_ratios import Diagonal, Spread, Triangular
@@ -65,6 +66,7 @@ class LogisticNormalSoftmax(RelaxedDistribution):
     base_noise = staticmethod(noise.normal)
     loc: Tensor
     scale: Tensor
+    _constant_factor: Tensor | None = None
 
     def __init__(
         self,
@@ -117,7 +119,7 @@ class LogisticNormalSoftmax(RelaxedDistribution):
     def _discrete(self) -> Distribution:
         raise NotImplementedError(
             "LogisticNormalSoftmax relaxes no discrete distribution: at no temperature does it "
-            "become one. Take InvertibleGaussian, whose argmax has known probabilities"
+            "become one; take InvertibleGaussian, whose argmax has known probabilities"
         )
 
     def _uniform(self) -> LogisticNormalSoftmax:
@@ -138,6 +140,11 @@ class LogisticNormalSoftmax(RelaxedDistribution):
         log_value = torch.log_softmax(self.loc + spread.product(noise), -1)
         return log_ratios.log_density(spread, noise) - log_value.sum(-1)
 
+    def _set_parameters(self, given: Mapping[str, Any], batch_shape: torch.Size) -> None:
+        super()._set_parameters(given, batch_shape)
+        if self._constant_factor is None and self._dtype not in LOW_PRECISION:
+            self._constant_factor = cholesky.constant_factor(given.get("covariance_matrix"))
+
     @property
     def _spread(self) -> Spread:
         given: Any = self._given  # not expanded: one factor may serve the whole batch
@@ -145,7 +152,8 @@ class LogisticNormalSoftmax(RelaxedDistribution):
             return Diagonal(self.scale)
         if "scale_tril" in given:
             return Triangular(given["scale_tril"])
-        return Triangular(cholesky.factorise(given["covariance_matrix"]))
+        kept = self._constant_factor
+        return Triangular(cholesky.factorise(given["covariance_matrix"]) if kept is None else kept)
 
 
 @kl.exact(LogisticNormalSoftmax, LogisticNormalSoftmax)

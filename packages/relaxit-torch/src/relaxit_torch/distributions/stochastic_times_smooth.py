@@ -8,7 +8,7 @@ from relaxit_torch.core import constraints
 from relaxit_torch.core.families import BernoulliFamily
 from relaxit_torch.core.parameters import Parameter, exactly_one_of
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.kernels import greater, root_gate
+from relaxit_torch.numerics.kernels import root_gate
 
 
 class StochasticTimesSmooth(BernoulliFamily):
@@ -57,9 +57,8 @@ class StochasticTimesSmooth(BernoulliFamily):
 
     def _relax(self, noise: Tensor) -> Tensor:
         if "probs" in self._given:
-            root = self.probs.sqrt()
-            return greater(root.detach(), noise) * root
-        return root_gate(self.logits, noise)
+            return root_gate(self.probs, noise, False)
+        return root_gate(self.logits, noise, True)
 
     def _harden(self, value: Tensor) -> Tensor:
         raise self._lacks("hardening map")

@@ -9,11 +9,22 @@ from torch import Tensor
 
 
 def factorise(matrix: Tensor) -> Tensor:
-    """The lower Cholesky factor. That there is one, validation has checked: the check in
-    `torch.linalg.cholesky` would synchronise a GPU.
+    """The lower Cholesky factor of a positive definite matrix.
+
+    Validation has checked that there is one: the check in `torch.linalg.cholesky` would synchronise
+    a GPU.
     """
     factor: Tensor = torch.linalg.cholesky_ex(matrix).L
     return factor
+
+
+def constant_factor(matrix: Tensor | None) -> Tensor | None:
+    """The factor of a matrix without gradient, which may be kept; else None.
+
+    A kept factor of a matrix with a gradient would carry a graph that the first backward pass
+    frees.
+    """
+    return None if matrix is None or matrix.requires_grad else factorise(matrix)
 
 
 def product(factor: Tensor, vector: Tensor) -> Tensor:

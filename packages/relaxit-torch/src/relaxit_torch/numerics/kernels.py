@@ -216,28 +216,32 @@ class HardSigmoid(Kernel):
 
 
 class RootGate(Kernel):
-    """`sqrt(sigmoid(logits))` where `uniform` is less, else 0. Keeps the value.
+    """`sqrt(mean)` where `uniform` is less, else 0. Keeps the value, and a mean that is given.
 
-    The comparison has no gradient.
+    `parameter` is the mean or, with `of_logits`, its log-odds. The comparison has no gradient.
     """
 
     @staticmethod
-    def plain(logits: Tensor, uniform: Tensor) -> Tensor:
-        root = torch.sigmoid(logits).sqrt()
-        return (root.detach() > uniform).to(root.dtype) * root
+    def plain(parameter: Tensor, uniform: Tensor, of_logits: bool) -> Tensor:
+        root = (torch.sigmoid(parameter) if of_logits else parameter).sqrt()
+        return torch.where(root > uniform, root, 0)
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, uniform: Tensor) -> Tensor:
-        root = torch.sigmoid(logits).sqrt_()
+    def forward(ctx: Any, parameter: Tensor, uniform: Tensor, of_logits: bool) -> Tensor:
+        root = torch.sigmoid(parameter).sqrt_() if of_logits else parameter.sqrt()
         value = Greater.apply(root, uniform).mul_(root)
-        ctx.save_for_backward(value)
+        ctx.save_for_backward(value, *(() if of_logits else (parameter,)))
         return value
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (value,) = ctx.saved_tensors
-        slope = _tanh_backward(gradients[0], value).mul_(value).mul_(0.5)
-        return _threshold_backward(slope, value, 0.0), None  # 0 for a closed gate, whatever arrives
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        value, *mean = ctx.saved_tensors
+        if mean:
+            slope = (gradients[0] * value).div_(mean[0]).mul_(0.5)
+        else:
+            slope = _tanh_backward(gradients[0], value).mul_(value).mul_(0.5)
+        # 0 for a closed gate, whatever arrives.
+        return _threshold_backward(slope, value, 0.0), None, None
 
 
 # -- densities ------------------------------------------------------------------------------------
