@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import relaxit_torch
+from parametrisation import each_spec
 from relaxit_reference import Spec
 from relaxit_torch import estimators
 
@@ -137,6 +138,7 @@ def results(spec: Spec, distribution) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("dtype_", [torch.float16, torch.float32, torch.float64], ids=str)
+@each_spec
 def test_all_of_the_interface_stays_on_a_gpu_and_never_waits_for_it(
     spec: Spec, dtype_, build, mild_parameters, fake_cuda
 ) -> None:
@@ -152,6 +154,7 @@ def test_all_of_the_interface_stays_on_a_gpu_and_never_waits_for_it(
             assert result.dtype == dtype_, f"{name} is of {result.dtype}"
 
 
+@each_spec
 def test_tensors_stay_where_they_are_whatever_the_default_device(
     spec: Spec, build, mild_parameters, fake_cuda
 ) -> None:
@@ -163,6 +166,7 @@ def test_tensors_stay_where_they_are_whatever_the_default_device(
         assert result.device.type == "cuda", f"{name} is on {result.device}"
 
 
+@each_spec
 def test_the_discrete_distribution_samples_on_the_gpu(
     spec: Spec, build, mild_parameters, fake_cuda
 ) -> None:
@@ -174,6 +178,7 @@ def test_the_discrete_distribution_samples_on_the_gpu(
         assert distribution.discrete.sample((4,)).device.type == "cuda"
 
 
+@each_spec
 def test_the_backward_pass_stays_on_the_device(spec: Spec, build, mild_parameters) -> None:
     # Autograd has no thread for a GPU that is not there; "meta" tensors run through it.
     for arrays, numbers in with_numbers_or_tensors(spec, mild_parameters):

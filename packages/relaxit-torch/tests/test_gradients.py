@@ -9,6 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import relaxit_torch
+from parametrisation import each_spec
 from relaxit_reference import Spec
 from relaxit_reference.domains import Independent, LogSimplex, Real, Simplex
 from relaxit_reference.testing import strategies
@@ -93,6 +94,7 @@ def directional(data, spec: Spec, law, parameters, argument, method: str, names)
     compare(name, expected, output, leaves[name], along, script)
 
 
+@each_spec
 @given(data=st.data())
 def test_the_gradient_of_relax(data, spec: Spec, build_law) -> None:
     if spec.relax.gradient == "none":
@@ -103,6 +105,7 @@ def test_the_gradient_of_relax(data, spec: Spec, build_law) -> None:
     directional(data, spec, law, parameters, noise, "relax", [*parameters, "argument"])
 
 
+@each_spec
 @given(data=st.data())
 def test_the_gradient_of_log_prob(data, spec: Spec, build_law) -> None:
     parameters = data.draw(strategies.parameters(spec, ranges=RANGES))
@@ -119,6 +122,7 @@ def test_the_gradient_of_log_prob(data, spec: Spec, build_law) -> None:
     directional(data, spec, law, parameters, value, "log_prob", names)
 
 
+@each_spec
 def test_the_score_of_a_discrete_value_is_linear_in_it(spec: Spec, build_law) -> None:
     if not spec.relax.support.discrete:
         pytest.skip(f"values of {spec} are not on fixed points")
@@ -142,6 +146,7 @@ def test_the_score_of_a_discrete_value_is_linear_in_it(spec: Spec, build_law) ->
 
 @pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@each_spec
 def test_a_call_without_gradient_takes_none_from_the_next(
     spec: Spec, mild_parameters, device: str, dtype: torch.dtype, without
 ) -> None:

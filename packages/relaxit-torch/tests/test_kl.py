@@ -10,6 +10,7 @@ from pyro.distributions import Delta
 from torch.distributions import Bernoulli, Normal, OneHotCategorical, kl_divergence
 
 import relaxit_torch as rt
+from parametrisation import each_spec
 from relaxit_reference import Spec
 from relaxit_reference.testing import strategies
 
@@ -27,6 +28,7 @@ def pair(spec: Spec, seed: int, batch_shape: tuple[int, ...] = ()) -> tuple[dict
 
 
 @pytest.mark.parametrize("seed", [71, 72])
+@each_spec
 def test_kl_is_the_mean_of_the_log_ratio(seed: int, spec: Spec, build) -> None:
     if "kl" not in spec.closed_forms:
         pytest.skip(f"{spec.name}.toml lists no closed form of the kl")
@@ -40,6 +42,7 @@ def test_kl_is_the_mean_of_the_log_ratio(seed: int, spec: Spec, build) -> None:
     assert abs(ratio.mean() - found) <= 5.5 * ratio.std() / SAMPLES**0.5 + 1e-12
 
 
+@each_spec
 def test_kl_is_zero_of_a_law_with_itself_and_positive_otherwise(spec: Spec, build) -> None:
     if "kl" not in spec.closed_forms:
         pytest.skip(f"{spec.name}.toml lists no closed form of the kl")
@@ -53,6 +56,7 @@ def test_kl_is_zero_of_a_law_with_itself_and_positive_otherwise(spec: Spec, buil
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+@each_spec
 def test_kl_of_low_precision_is_that_of_float32_rounded_once(
     precision: str, spec: Spec, build
 ) -> None:
@@ -65,6 +69,7 @@ def test_kl_of_low_precision_is_that_of_float32_rounded_once(
     torch.testing.assert_close(found, kl_divergence(*raised).to(found.dtype), rtol=0, atol=0)
 
 
+@each_spec
 def test_kl_needs_equal_parameters_where_the_specification_says_so(spec: Spec, build) -> None:
     if not spec.kl_needs_equal:
         pytest.skip(f"the kl of {spec} needs no parameters to be equal")

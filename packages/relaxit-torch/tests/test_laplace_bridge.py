@@ -16,6 +16,7 @@ from torch.func import vmap
 
 import relaxit_reference
 import relaxit_torch as rt
+from parametrisation import each_dtype
 from relaxit_reference import load_spec
 from relaxit_torch.laplace_bridge import (
     concentration_from_gaussian,
@@ -58,7 +59,7 @@ def log_sizes(*logs: np.ndarray) -> np.ndarray:
     return 1 + sum(np.max(np.abs(x), axis=-1, keepdims=True) for x in logs)
 
 
-@pytest.mark.equivalence
+@each_dtype
 @given(data=st.data())
 def test_the_gaussian_equals_the_reference(data, dtype: str, device: str) -> None:
     drawn = data.draw(draws("concentration", dtype=dtype))
@@ -76,7 +77,7 @@ def test_the_gaussian_equals_the_reference(data, dtype: str, device: str) -> Non
     assert law.batch_shape == a.shape[:-1]
 
 
-@pytest.mark.equivalence
+@each_dtype
 @given(data=st.data())
 def test_the_concentration_equals_the_reference(data, dtype: str, device: str) -> None:
     drawn = data.draw(draws("mu", "variance", dtype=dtype))
@@ -85,7 +86,7 @@ def test_the_concentration_equals_the_reference(data, dtype: str, device: str) -
     compare(found, expected, log_sizes(2 * drawn[0]) * expected, dtype)
 
 
-@pytest.mark.equivalence
+@each_dtype
 @given(data=st.data())
 def test_the_dirichlet_law_equals_the_reference(data, dtype: str, device: str) -> None:
     drawn = data.draw(draws("mu", "variance", dtype=dtype))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from parametrisation import each_spec
 from relaxit_reference import Spec, load_specs
 from relaxit_reference.domains import Independent, Interval
 from relaxit_reference.spec import Law
@@ -38,6 +39,7 @@ def test_the_law_holds(of: Spec, law: Law, build_law) -> None:
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 1e9])
+@each_spec
 def test_the_law_of_hard_samples_does_not_depend_on_the_temperature(
     temperature: float, spec: Spec, build_law
 ) -> None:
@@ -53,6 +55,7 @@ def test_the_law_of_hard_samples_does_not_depend_on_the_temperature(
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.7, 5.0])
+@each_spec
 def test_the_hardened_law_is_the_discrete_one_at_temperature(
     temperature: float, spec: Spec, build_law
 ) -> None:
@@ -74,6 +77,7 @@ def test_the_hardened_law_is_the_discrete_one_at_temperature(
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.7, 5.0])
+@each_spec
 def test_every_pair_of_hardened_entries_has_the_discrete_law_at_temperature(
     temperature: float, spec: Spec, build_law
 ) -> None:

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parametrisation import each_dtype, each_spec, each_spec_and_parameters
 from relaxit_reference import Spec, load_specs
 from relaxit_reference.domains import Independent, Interval, Simplex
 from relaxit_reference.spec import Case
@@ -37,6 +38,8 @@ def compare_at(spec: Spec, parameters, value: np.ndarray, dtype: str, build_law)
     assert np.all(equal), f"torch: {found}\nreference: {expected}\n{script}"
 
 
+@each_dtype
+@each_spec
 @given(data=st.data())
 def test_log_prob_equals_the_reference_at_samples(data, spec: Spec, dtype: str, build_law) -> None:
     parameters = data.draw(strategies.parameters(spec, dtype=dtype))
@@ -45,6 +48,8 @@ def test_log_prob_equals_the_reference_at_samples(data, spec: Spec, dtype: str, 
     compare_at(spec, parameters, value, dtype, build_law)
 
 
+@each_dtype
+@each_spec
 @given(data=st.data())
 def test_log_prob_equals_the_reference_anywhere_in_the_support(
     data, spec: Spec, dtype: str, build_law
@@ -54,6 +59,8 @@ def test_log_prob_equals_the_reference_anywhere_in_the_support(
     compare_at(spec, parameters, value, dtype, build_law)
 
 
+@each_dtype
+@each_spec
 @given(data=st.data())
 def test_log_prob_at_the_edge_is_that_of_the_nearest_interior_number(
     data, spec: Spec, dtype: str, build_law
@@ -73,6 +80,8 @@ def test_log_prob_at_the_edge_is_that_of_the_nearest_interior_number(
     assert np.all(np.isfinite(build_law(spec, parameters, dtype).logpdf(corner)[reachable]))
 
 
+@each_dtype
+@each_spec
 @given(data=st.data())
 def test_log_prob_from_noise_equals_the_reference_at_every_temperature(
     data, spec: Spec, dtype: str, build_law
@@ -96,6 +105,7 @@ def test_log_prob_from_noise_equals_the_reference_at_every_temperature(
     )
 
 
+@each_spec
 def test_rsample_and_log_prob_scores_the_sample_from_its_own_noise(spec: Spec, build) -> None:
     parameters = strategies.random_parameters(
         spec, np.random.default_rng(0), batch_shape=(4,), ranges={"temperature": (0.02, 0.05)}
@@ -111,6 +121,7 @@ def test_rsample_and_log_prob_scores_the_sample_from_its_own_noise(spec: Spec, b
     assert torch.equal(log_prob, distribution.log_prob_from_noise(noise))
 
 
+@each_spec_and_parameters
 def test_the_density_integrates_to_one(spec: Spec, names: tuple[str, ...], build_law) -> None:
     parameters = strategies.random_parameters(
         spec,

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import relaxit_torch
+from parametrisation import each_spec
 from relaxit_reference import Spec, load_specs
 from relaxit_reference.domains import (
     Arrangement,
@@ -116,6 +117,7 @@ def assert_gradients_are_numbers(of: str, output: torch.Tensor, inputs: dict) ->
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
+@each_spec
 def test_values_are_in_the_support_and_log_densities_finite(
     spec: Spec, precision: str, extreme
 ) -> None:
@@ -129,6 +131,7 @@ def test_values_are_in_the_support_and_log_densities_finite(
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
+@each_spec
 def test_gradients_of_values_are_numbers(spec: Spec, precision: str, extreme) -> None:
     for names in spec.parameterisations():
         parameters, distribution, noise = extreme(spec, names, precision)
@@ -137,6 +140,7 @@ def test_gradients_of_values_are_numbers(spec: Spec, precision: str, extreme) ->
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
+@each_spec
 def test_gradients_of_log_densities_are_numbers(spec: Spec, precision: str, extreme) -> None:
     for names in spec.parameterisations():
         parameters, distribution, noise = extreme(spec, names, precision)
@@ -149,6 +153,7 @@ def test_gradients_of_log_densities_are_numbers(spec: Spec, precision: str, extr
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
+@each_spec
 def test_gradients_through_the_density_of_a_sample_are_numbers(
     spec: Spec, precision: str, extreme
 ) -> None:
@@ -168,6 +173,7 @@ def test_gradients_through_the_density_of_a_sample_are_numbers(
 
 
 @pytest.mark.parametrize("number", [0.01, 10.0])
+@each_spec
 def test_gradients_are_numbers_where_a_parameter_is_one(
     spec: Spec, number: float, extreme, build
 ) -> None:

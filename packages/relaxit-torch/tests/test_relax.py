@@ -7,12 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parametrisation import each_dtype, each_spec
 from relaxit_reference import Spec
 from relaxit_reference.testing import strategies
 from relaxit_reference.testing.conditioning import noise_in_favour, relax_tolerance
 from relaxit_reference.testing.messages import reproduction
 
 
+@each_dtype
+@each_spec
 @given(data=st.data())
 def test_relax_equals_the_reference(data, spec: Spec, dtype: str, build_law) -> None:
     parameters = data.draw(strategies.parameters(spec, dtype=dtype))
@@ -56,6 +59,7 @@ def compare_rows(spec: Spec, law, parameters, noise, value, dtype: str, script: 
     assert np.all(right), f"torch: {value}\nreference: {expected}\n{script}"
 
 
+@each_spec
 def test_harden_equals_the_reference(spec: Spec, build_law) -> None:
     if spec.harden is None:
         pytest.skip(f"{spec.name}.toml has no [harden]")
@@ -74,6 +78,7 @@ def test_harden_equals_the_reference(spec: Spec, build_law) -> None:
     )
 
 
+@each_spec
 def test_a_discrete_law_relaxes_none_but_itself(spec: Spec, build, mild_parameters) -> None:
     if spec.kind != "discrete":
         pytest.skip(f"{spec.name}.toml is of the kind {spec.kind}")
