@@ -1,4 +1,4 @@
-"""Nothing is made on another device than that of the parameters, and nothing waits for it.
+"""Everything is made on the device of the parameters, and nothing waits for that device.
 
 Fake CUDA tensors need no GPU: they have a device and a shape, and no values. What moves between
 devices or asks for a value is then seen by every machine, before a GPU is slowed down by it.
@@ -104,7 +104,7 @@ def with_numbers_or_tensors(spec: Spec, mild_parameters):
 
 
 def results(spec: Spec, distribution) -> dict[str, Tensor]:
-    """Everything that the interface offers, by name."""
+    """The results of all methods and properties of a distribution, by name."""
     noise = distribution.noise((4,))
     value = distribution.relax(noise)
     found = {
@@ -198,7 +198,7 @@ def test_the_backward_pass_stays_on_the_device(spec: Spec, build, mild_parameter
 
 
 def modules_on(device: str) -> list[torch.nn.Module]:
-    # Made outside of the discipline: what they are made with is checked, on the CPU.
+    # Modules are made outside of the discipline: their options are checked on the CPU.
     layers = relaxit_torch.nn
     families = (layers.HardConcreteGates, layers.StochasticGates, layers.CorrelatedGates)
     return [*(family(5, device=device) for family in families), layers.GumbelSoftmaxLayer()]
@@ -266,16 +266,20 @@ def estimates(name: str, device: str) -> Iterator[tuple[str, Tensor]]:
             number = torch.empty((), device=device, requires_grad=True)
             # torch's own OneHotCategorical synchronises as it is made.
             relaxed = relaxit_torch.GumbelSoftmax(1.0, logits=logits, validate_args=False)
-            law = relaxed.discrete if one_hot else Bernoulli(logits=logits, validate_args=False)
-            law = Independent(law, 1, validate_args=False) if coupled else law
+            distribution = (
+                relaxed.discrete if one_hot else Bernoulli(logits=logits, validate_args=False)
+            )
+            distribution = (
+                Independent(distribution, 1, validate_args=False) if coupled else distribution
+            )
             dimensions = one_hot + coupled
 
             def f(value: Tensor, dimensions: int = dimensions) -> Tensor:
                 total = value.flatten(-dimensions).sum(-1) if dimensions else value
                 return (total + 0.3) ** 3
 
-            value = getattr(estimators, name)(law, f, **dict.fromkeys(options, number))
-            yield f"{name} of {law}, {options}", value
+            value = getattr(estimators, name)(distribution, f, **dict.fromkeys(options, number))
+            yield f"{name} of {distribution}, {options}", value
 
 
 @pytest.mark.parametrize("name", [name for name in ESTIMATORS if name not in ("rebar", "relax")])

@@ -62,7 +62,7 @@ def test_log_prob_equals_the_reference_anywhere_in_the_support(
 @each_dtype
 @each_spec
 @given(data=st.data())
-def test_log_prob_at_the_edge_is_that_of_the_nearest_interior_number(
+def test_log_prob_at_the_edge_equals_the_nearest_interior_number(
     data, spec: Spec, dtype: str, build_law
 ) -> None:
     support = spec.relax.support
@@ -71,12 +71,12 @@ def test_log_prob_at_the_edge_is_that_of_the_nearest_interior_number(
     if not saturates:
         pytest.skip(f"no floating-point number is at an edge of {spec.relax.support.describe()}")
     parameters = data.draw(strategies.parameters(spec, dtype=dtype))
-    law = spec.reference_class(**parameters, **spec.arguments)
+    distribution = spec.reference_class(**parameters, **spec.arguments)
     value = data.draw(strategies.values(spec, parameters, dtype))
     vertices = np.eye(value.shape[-1]) if isinstance(each, Simplex) else None
-    corner = law.harden(value) if vertices is None else vertices[np.argmax(value, axis=-1)]
+    corner = distribution.harden(value) if vertices is None else vertices[np.argmax(value, axis=-1)]
     compare_at(spec, parameters, corner, dtype, build_law)
-    reachable = law.logpdf(corner) > -np.inf
+    reachable = distribution.logpdf(corner) > -np.inf
     assert np.all(np.isfinite(build_law(spec, parameters, dtype).logpdf(corner)[reachable]))
 
 
@@ -88,12 +88,12 @@ def test_log_prob_from_noise_equals_the_reference_at_every_temperature(
 ) -> None:
     parameters = data.draw(strategies.parameters(spec, dtype=dtype))
     noise = data.draw(strategies.noise(spec, parameters, dtype))
-    law = build_law(spec, parameters, dtype)
+    distribution = build_law(spec, parameters, dtype)
     reference = spec.reference_class(**parameters, **spec.arguments)
-    found = law.logpdf_from_noise(noise)
+    found = distribution.logpdf_from_noise(noise)
     if spec.relax.support.discrete:
-        # Which of two states a rounded score decides for is the business of `relax`.
-        value = law.relax(noise)
+        # The tests of `relax` check which of two states a rounded score decides for.
+        value = distribution.relax(noise)
         expected = reference.logpdf(value)
         tolerance = log_prob_tolerance(spec, parameters, value, expected, dtype)
     else:

@@ -74,7 +74,7 @@ def test_a_step_of_svi_moves_every_parameter(
     loss = elbo.differentiable_loss(model, guide)
     assert loss.isfinite()
     loss.backward()
-    # The temperature of a hard law is that of its backward pass, which may have one of its own.
+    # A hard sample uses the temperature in its backward pass only, which may have its own.
     idle = {"temperature"} if spec.discrete and "backward_temperature" in names else set()
     for name, parameter in pyro.get_param_store().named_parameters():
         if name in idle:

@@ -69,13 +69,13 @@ def test_shapes_are_sample_then_batch_then_event(
 ) -> None:
     for names in spec.parameterisations():
         parameters = mild_parameters(spec, batch_shape, names=names)
-        law = spec.reference_class(**parameters, **spec.arguments)
+        reference = spec.reference_class(**parameters, **spec.arguments)
         distribution = build(spec, parameters)
-        assert distribution.batch_shape == law.batch_shape == batch_shape
-        assert distribution.event_shape == law.event_shape
+        assert distribution.batch_shape == reference.batch_shape == batch_shape
+        assert distribution.event_shape == reference.event_shape
         noise = distribution.noise(sample_shape)
-        assert noise.shape == (*sample_shape, *batch_shape, *law.noise_shape)
-        value_shape = (*sample_shape, *batch_shape, *law.event_shape)
+        assert noise.shape == (*sample_shape, *batch_shape, *reference.noise_shape)
+        value_shape = (*sample_shape, *batch_shape, *reference.event_shape)
         value = distribution.sample(sample_shape)
         assert distribution.relax(noise).shape == value.shape == value_shape
         assert distribution.sample(torch.Size(sample_shape)).shape == value_shape
@@ -144,7 +144,7 @@ def test_a_number_is_the_same_as_a_tensor(spec: Spec, dtype_: str, build, mild_p
         for name in names if len(names) > 1 else ():
             if spec.parameters[name].shape:
                 continue
-            # Exact in every precision: bfloat16 has the fewest digits, and no number is extreme.
+            # Rounded to bfloat16, which has the fewest digits: exact in every precision.
             number = torch.tensor(parameters[name][0]).bfloat16().item()
             expected = build(spec, {**parameters, name: np.full(3, number)}, dtype_)
             scalar = torch.tensor(number, dtype=torch.float64, device=expected.device)
@@ -211,7 +211,7 @@ def test_expand_carries_gradients_to_the_original_parameters(
     value = build(spec, parameters, dtype_).expand((2, 3)).rsample((4,))
     weights = torch.arange(value.numel(), dtype=value.dtype, device=value.device)
     (value * weights.reshape(value.shape)).sum().backward()
-    # That of samples is the backward temperature, where there is one of its own.
+    # Samples get their gradient from the backward temperature, if there is one.
     idle = {"temperature"} if "backward_temperature" in parameters else set()
     for name in parameters.keys() - idle:
         parameter = parameters[name]
@@ -280,7 +280,7 @@ def test_support_contains_every_sample(spec: Spec, dtype_: str, build) -> None:
 
 @pytest.mark.parametrize("dtype_", DTYPES)
 @each_spec
-def test_the_dtype_of_the_parameters_is_that_of_all_results(
+def test_all_results_have_the_dtype_of_the_parameters(
     spec: Spec, dtype_: str, build, mild_parameters
 ) -> None:
     distribution = build(spec, mild_parameters(spec, (3,)), dtype_)
@@ -359,7 +359,7 @@ def test_noise_is_uncorrelated_across_sample_batch_and_event(
     torch.manual_seed(0)
     count = 20_000
     columns = distribution.noise((count, 2)).reshape(count, -1).cpu().numpy()
-    # Rank correlations of independent columns are normal with this deviation, whatever the law.
+    # Rank correlations of independent columns are normal, whatever the distribution of the noise.
     correlations = stats.spearmanr(columns).statistic[np.triu_indices(columns.shape[1], 1)]
     limit = stats.norm.isf(ALARM_RATE / 2 / correlations.size) / (count - 1) ** 0.5
     assert np.abs(correlations).max() <= limit, (

@@ -111,7 +111,7 @@ def test_the_constructor_takes_the_parameters_of_the_specification(spec: Spec) -
 def test_arg_constraints_are_the_domains_of_the_specification(
     spec: Spec, build, mild_parameters
 ) -> None:
-    # Those of an instance may depend on its counts.
+    # The constraints of an instance may depend on its counts.
     constraints = build(spec, mild_parameters(spec)).arg_constraints
     known = {name for each in load_spec(spec.name).with_variants() for name in each.parameters}
     assert set(constraints) == set(class_of(spec, "torch").arg_constraints) == known
@@ -159,12 +159,12 @@ def test_support_accepts_the_points_of_the_specification(
 ) -> None:
     parameters = mild_parameters(spec)
     distribution = build(spec, parameters, dtype)
-    law = spec.reference_class(**parameters, **spec.arguments)
+    reference = spec.reference_class(**parameters, **spec.arguments)
     if spec.relax.support.discrete:
-        values = spec.relax.support.states(law.event_shape)
+        values = spec.relax.support.states(reference.event_shape)
     else:
-        free = law.chart.chart_dim(law.event_shape)
-        values = law.chart.from_chart(np.random.default_rng(0).uniform(-15, 15, (500, free)))
+        free = reference.chart.chart_dim(reference.event_shape)
+        values = reference.chart.from_chart(np.random.default_rng(0).uniform(-15, 15, (500, free)))
     accepted = distribution.support.check(
         torch.as_tensor(values, dtype=getattr(torch, dtype), device=device)
     )
@@ -184,7 +184,7 @@ def test_closed_forms_are_those_of_the_specification(
         "entropy": distribution.entropy,
         "kl": lambda: torch.distributions.kl_divergence(distribution, distribution),
     }.get(form, lambda: getattr(distribution, form))
-    # A discrete law has a mode whether or not anybody needs it.
+    # A discrete distribution has a mode, whether or not the specification asks for it.
     optional = {"mode"} if spec.relax.support.discrete else set()
     try:
         value = evaluate()

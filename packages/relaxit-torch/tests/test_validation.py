@@ -1,4 +1,4 @@
-"""Bad input is refused in words: which argument, what must hold of it, what was given."""
+"""An error about bad input says which argument, what is allowed and what was given."""
 
 from __future__ import annotations
 
