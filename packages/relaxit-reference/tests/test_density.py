@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from parametrisation import each_spec, each_spec_and_parameters
 from relaxit_reference import Spec, load_specs
 from relaxit_reference.spec import Law
 from relaxit_reference.testing import statistics, strategies
@@ -28,6 +29,7 @@ def draw(spec: Spec, seed: int, **options):
     return spec.reference_class(**parameters, **spec.arguments)
 
 
+@each_spec_and_parameters
 def test_the_density_integrates_to_one(spec: Spec, names: tuple[str, ...]) -> None:
     ranges = {} if spec.density.atoms else spec.moderate
     law = draw(spec, 41, names=names, batch_shape=(3,), ranges=ranges)
@@ -36,6 +38,7 @@ def test_the_density_integrates_to_one(spec: Spec, names: tuple[str, ...]) -> No
     np.testing.assert_allclose(statistics.total_mass(law), 1, rtol=0, atol=1e-8)
 
 
+@each_spec
 def test_the_density_from_the_noise_is_that_of_the_value(spec: Spec) -> None:
     law = draw(spec, 42, batch_shape=(4,))
     noise = law.noise(100, random_state=43)
@@ -46,12 +49,14 @@ def test_the_density_from_the_noise_is_that_of_the_value(spec: Spec) -> None:
     )
 
 
+@each_spec
 def test_samples_follow_the_density(spec: Spec) -> None:
     law = draw(spec, 44)
     sample = law.rvs(20_000, random_state=45)
     assert statistics.law_against_density(sample, law) > statistics.ALARM_RATE
 
 
+@each_spec
 def test_the_cdf_is_that_of_the_samples_and_inverts_the_quantiles(spec: Spec) -> None:
     if "cdf" not in spec.closed_forms:
         pytest.skip(f"{spec.name}.toml lists no closed form of the cdf")
@@ -72,6 +77,7 @@ def test_the_cdf_is_that_of_the_samples_and_inverts_the_quantiles(spec: Spec) ->
     [("mean", lambda x, log_p: x), ("entropy", lambda x, log_p: -log_p)],
     ids=["mean", "entropy"],
 )
+@each_spec
 def test_moments_are_integrals_of_the_density(spec: Spec, moment: str, of_log_density) -> None:
     if moment not in spec.closed_forms:
         pytest.skip(f"{spec.name}.toml lists no closed form of the {moment}")
@@ -83,6 +89,7 @@ def test_moments_are_integrals_of_the_density(spec: Spec, moment: str, of_log_de
     assert np.all(np.abs(values.mean(0) - getattr(law, moment)()) <= 5.5 * deviation)
 
 
+@each_spec
 def test_the_variance_is_that_of_samples(spec: Spec) -> None:
     if "variance" not in spec.closed_forms:
         pytest.skip(f"{spec.name}.toml lists no closed form of the variance")

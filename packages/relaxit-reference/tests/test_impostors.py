@@ -17,6 +17,7 @@ import pytest
 from scipy.special import expit, logit, logsumexp, xlogy
 
 import relaxit_reference
+from parametrisation import each_spec
 from relaxit_reference import Report, Spec, check_distribution, load_spec, load_specs
 
 SPECS = {str(variant): variant for spec in load_specs() for variant in spec.with_variants()}
@@ -76,6 +77,7 @@ def the_reference(spec: Spec) -> SimpleNamespace:
     )
 
 
+@each_spec
 def test_the_reference_passes(spec: Spec) -> None:
     report = check_distribution(the_reference(spec), spec)
     report.raise_for_differences()
@@ -84,10 +86,12 @@ def test_the_reference_passes(spec: Spec) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
+@each_spec
 def test_the_reference_passes_whatever_the_seed(spec: Spec, seed: int) -> None:
     check_distribution(the_reference(spec), spec, seed=seed).raise_for_differences()
 
 
+@each_spec
 def test_either_function_may_be_missing(spec: Spec) -> None:
     whole = the_reference(spec)
     for candidate in (

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import relaxit_reference
+from parametrisation import each_spec
 from relaxit_reference import Spec, SpecError, domains, load_spec, load_specs
 from relaxit_reference.spec import CLOSED_FORMS, SPECS, Law, Variant, read_spec
 
@@ -35,6 +36,7 @@ def test_a_specification_is_read_once() -> None:
     assert load_spec("gumbel_softmax") is load_spec("gumbel_softmax")
 
 
+@each_spec
 def test_typical_values_lie_in_the_domain(spec: Spec) -> None:
     for parameter in spec.parameters.values():
         assert parameter.typical is not None
@@ -46,6 +48,7 @@ def test_typical_values_lie_in_the_domain(spec: Spec) -> None:
             assert np.all(parameter.domain.contains(parameter.domain.place(share, (low, high))))
 
 
+@each_spec
 def test_a_density_says_atoms_exactly_if_it_is_mixed(spec: Spec) -> None:
     assert bool(spec.density.atoms) == (spec.density.kind == "mixed")
     assert spec.discrete or not spec.relax.support.discrete
@@ -302,5 +305,6 @@ def test_the_page_of_the_format_lists_every_closed_form(form: str, page: str) ->
     assert f"`{form}`" in page
 
 
+@each_spec
 def test_the_reference_exports_every_class_that_is_named(spec: Spec) -> None:
     assert spec.reference_class is getattr(relaxit_reference, spec.classes.reference)

@@ -15,6 +15,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import stats
 
 import relaxit_reference
+from parametrisation import each_spec
 from relaxit_reference import BinaryConcrete, GumbelSoftmax, Spec, load_spec
 from relaxit_reference.domains import Matrix, Simplex
 from relaxit_reference.testing import draws, messages, strategies
@@ -139,6 +140,7 @@ def test_a_literal_of_a_number_is_python(number: float) -> None:
     assert np.float64(read).tobytes() == np.float64(number).tobytes()
 
 
+@each_spec
 def test_a_constructor_is_python(spec: Spec) -> None:
     parameters = draws.random_parameters(spec, np.random.default_rng(0), batch_shape=(2,))
     source = messages.constructor(spec, parameters)
@@ -149,6 +151,7 @@ def test_a_constructor_is_python(spec: Spec) -> None:
     assert re.match(r"other\.\w+\(", messages.constructor(spec, parameters, "other"))
 
 
+@each_spec
 def test_a_reproduction_prints_the_answer_of_the_reference(
     spec: Spec, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,6 +165,7 @@ def test_a_reproduction_prints_the_answer_of_the_reference(
 # Strategies.
 
 
+@each_spec
 @given(data=st.data())
 def test_parameters_lie_in_their_domains_and_make_a_distribution(data: Any, spec: Spec) -> None:
     parameters = data.draw(strategies.parameters(spec))
@@ -171,6 +175,7 @@ def test_parameters_lie_in_their_domains_and_make_a_distribution(data: Any, spec
     spec.reference_class(**parameters, **spec.arguments)
 
 
+@each_spec
 @given(data=st.data())
 def test_parameters_stay_in_given_ranges(data: Any, spec: Spec) -> None:
     parameters = data.draw(strategies.parameters(spec, ranges=spec.moderate))
@@ -183,18 +188,21 @@ def test_parameters_stay_in_given_ranges(data: Any, spec: Spec) -> None:
             assert np.all((found >= low - slack) & (found <= high + slack))
 
 
+@each_spec
 @given(data=st.data())
 def test_parameters_of_a_precision_are_numbers_of_it(data: Any, spec: Spec) -> None:
     for value in data.draw(strategies.parameters(spec, dtype=np.float32)).values():
         assert np.array_equal(value.astype(np.float32), value)
 
 
+@each_spec
 @given(data=st.data())
 def test_parameters_have_the_batch_shape_that_is_asked_for(data: Any, spec: Spec) -> None:
     parameters = data.draw(strategies.parameters(spec, batch_shape=(2, 3)))
     assert spec.reference_class(**parameters, **spec.arguments).batch_shape == (2, 3)
 
 
+@each_spec
 @given(data=st.data())
 def test_noise_has_the_shape_of_samples_batch_and_event(data: Any, spec: Spec) -> None:
     parameters = data.draw(strategies.parameters(spec))
@@ -206,6 +214,7 @@ def test_noise_has_the_shape_of_samples_batch_and_event(data: Any, spec: Spec) -
     assert np.all((noise >= low) & (noise <= high))
 
 
+@each_spec
 @given(data=st.data())
 def test_values_lie_in_the_support(data: Any, spec: Spec) -> None:
     parameters = data.draw(strategies.parameters(spec))
@@ -215,6 +224,7 @@ def test_values_lie_in_the_support(data: Any, spec: Spec) -> None:
     assert np.all(spec.relax.support.contains(value))
 
 
+@each_spec
 def test_random_parameters_lie_in_their_domains(spec: Spec) -> None:
     for names in spec.parameterisations():
         random = np.random.default_rng(0)
@@ -226,6 +236,7 @@ def test_random_parameters_lie_in_their_domains(spec: Spec) -> None:
         assert law.batch_shape == (4,)
 
 
+@each_spec
 def test_a_domain_is_probed_inside_at_an_end_outside_and_with_nan(spec: Spec) -> None:
     random = np.random.default_rng(0)
     for name, parameter in spec.parameters.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from parametrisation import each_dtype, each_spec, each_spec_and_parameters
 from relaxit_reference import Spec
 from relaxit_reference.testing import statistics, strategies
 from relaxit_reference.testing.statistics import ALARM_RATE
@@ -12,6 +13,8 @@ from relaxit_reference.testing.statistics import ALARM_RATE
 SAMPLES = 20_000
 
 
+@each_dtype
+@each_spec_and_parameters
 def test_samples_follow_the_reference(
     spec: Spec, names: tuple[str, ...], dtype: str, build_law
 ) -> None:
@@ -38,6 +41,7 @@ def test_samples_follow_the_reference(
 
 
 @pytest.mark.parametrize("moment", ["mean", "variance", "mode", "entropy"])
+@each_spec
 def test_closed_forms_equal_the_reference(moment: str, spec: Spec, build) -> None:
     if moment not in spec.closed_forms:
         pytest.skip(f"{spec.name}.toml lists no closed form of the {moment}")
@@ -52,6 +56,7 @@ def test_closed_forms_equal_the_reference(moment: str, spec: Spec, build) -> Non
     )
 
 
+@each_spec
 def test_the_mean_and_variance_are_those_of_samples(spec: Spec, build) -> None:
     if "mean" not in spec.closed_forms:
         pytest.skip(f"{spec.name}.toml lists no closed form of the mean")
@@ -70,6 +75,7 @@ def test_the_mean_and_variance_are_those_of_samples(spec: Spec, build) -> None:
 
 
 @pytest.mark.parametrize("function", ["cdf", "icdf"])
+@each_spec
 def test_cdf_and_icdf_equal_the_reference(function: str, spec: Spec, build, build_law) -> None:
     if function not in spec.closed_forms:
         pytest.skip(f"{spec.name}.toml lists no closed form of the {function}")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from parametrisation import each_spec
 from relaxit_reference import Spec, load_specs
 from relaxit_reference.domains import Independent, Interval
 from relaxit_reference.spec import Law
@@ -38,7 +39,8 @@ def test_the_law_holds(of: Spec, law: Law, build_law) -> None:
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 1e9])
-def test_the_law_of_hard_samples_does_not_depend_on_the_temperature(
+@each_spec
+def test_the_distribution_of_hard_samples_does_not_depend_on_the_temperature(
     temperature: float, spec: Spec, build_law
 ) -> None:
     if not spec.relax.support.discrete or "temperature" not in spec.parameters:
@@ -53,7 +55,8 @@ def test_the_law_of_hard_samples_does_not_depend_on_the_temperature(
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.7, 5.0])
-def test_the_hardened_law_is_the_discrete_one_at_temperature(
+@each_spec
+def test_the_hardened_distribution_is_the_discrete_one_at_temperature(
     temperature: float, spec: Spec, build_law
 ) -> None:
     if spec.harden is None or spec.harden.law != "exact" or "temperature" not in spec.parameters:
@@ -62,8 +65,8 @@ def test_the_hardened_law_is_the_discrete_one_at_temperature(
         spec, np.random.default_rng(21), ranges={"logits": (-2.0, 2.0)}
     )
     parameters["temperature"] = np.asarray(temperature)
-    law = build_law(spec, parameters, "float32")
-    hardened = law.harden(law.rvs(20_000, 22))
+    distribution = build_law(spec, parameters, "float32")
+    hardened = distribution.harden(distribution.rvs(20_000, 22))
     states = np.unique(hardened, axis=0)
     counts = np.array(
         [np.sum(np.all((hardened == s).reshape(len(hardened), -1), 1)) for s in states]
@@ -74,7 +77,8 @@ def test_the_hardened_law_is_the_discrete_one_at_temperature(
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.7, 5.0])
-def test_every_pair_of_hardened_entries_has_the_discrete_law_at_temperature(
+@each_spec
+def test_every_pair_of_hardened_entries_has_the_discrete_distribution_at_temperature(
     temperature: float, spec: Spec, build_law
 ) -> None:
     support = spec.relax.support
@@ -88,8 +92,8 @@ def test_every_pair_of_hardened_entries_has_the_discrete_law_at_temperature(
         ranges=spec.moderate,
     )
     parameters["temperature"] = np.asarray(temperature)
-    law = build_law(spec, parameters, "float32")
-    hardened = law.harden(law.rvs(20_000, 24))
+    distribution = build_law(spec, parameters, "float32")
+    hardened = distribution.harden(distribution.rvs(20_000, 24))
     for pair in itertools.combinations(range(4), 2):
         of_pair = {name: _entries(spec, name, value, pair) for name, value in parameters.items()}
         states = np.array(list(itertools.product([0.0, 1.0], repeat=2)))

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parametrisation import each_dtype, each_spec, each_spec_and_parameters
 from relaxit_reference import Spec, load_specs
 from relaxit_reference.domains import Independent, Interval, Simplex
 from relaxit_reference.spec import Case
@@ -37,6 +38,8 @@ def compare_at(spec: Spec, parameters, value: np.ndarray, dtype: str, build_law)
     assert np.all(equal), f"torch: {found}\nreference: {expected}\n{script}"
 
 
+@each_dtype
+@each_spec
 @given(data=st.data())
 def test_log_prob_equals_the_reference_at_samples(data, spec: Spec, dtype: str, build_law) -> None:
     parameters = data.draw(strategies.parameters(spec, dtype=dtype))
@@ -45,6 +48,8 @@ def test_log_prob_equals_the_reference_at_samples(data, spec: Spec, dtype: str, 
     compare_at(spec, parameters, value, dtype, build_law)
 
 
+@each_dtype
+@each_spec
 @given(data=st.data())
 def test_log_prob_equals_the_reference_anywhere_in_the_support(
     data, spec: Spec, dtype: str, build_law
@@ -54,8 +59,10 @@ def test_log_prob_equals_the_reference_anywhere_in_the_support(
     compare_at(spec, parameters, value, dtype, build_law)
 
 
+@each_dtype
+@each_spec
 @given(data=st.data())
-def test_log_prob_at_the_edge_is_that_of_the_nearest_interior_number(
+def test_log_prob_at_the_edge_equals_the_nearest_interior_number(
     data, spec: Spec, dtype: str, build_law
 ) -> None:
     support = spec.relax.support
@@ -64,27 +71,29 @@ def test_log_prob_at_the_edge_is_that_of_the_nearest_interior_number(
     if not saturates:
         pytest.skip(f"no floating-point number is at an edge of {spec.relax.support.describe()}")
     parameters = data.draw(strategies.parameters(spec, dtype=dtype))
-    law = spec.reference_class(**parameters, **spec.arguments)
+    distribution = spec.reference_class(**parameters, **spec.arguments)
     value = data.draw(strategies.values(spec, parameters, dtype))
     vertices = np.eye(value.shape[-1]) if isinstance(each, Simplex) else None
-    corner = law.harden(value) if vertices is None else vertices[np.argmax(value, axis=-1)]
+    corner = distribution.harden(value) if vertices is None else vertices[np.argmax(value, axis=-1)]
     compare_at(spec, parameters, corner, dtype, build_law)
-    reachable = law.logpdf(corner) > -np.inf
+    reachable = distribution.logpdf(corner) > -np.inf
     assert np.all(np.isfinite(build_law(spec, parameters, dtype).logpdf(corner)[reachable]))
 
 
+@each_dtype
+@each_spec
 @given(data=st.data())
 def test_log_prob_from_noise_equals_the_reference_at_every_temperature(
     data, spec: Spec, dtype: str, build_law
 ) -> None:
     parameters = data.draw(strategies.parameters(spec, dtype=dtype))
     noise = data.draw(strategies.noise(spec, parameters, dtype))
-    law = build_law(spec, parameters, dtype)
+    distribution = build_law(spec, parameters, dtype)
     reference = spec.reference_class(**parameters, **spec.arguments)
-    found = law.logpdf_from_noise(noise)
+    found = distribution.logpdf_from_noise(noise)
     if spec.relax.support.discrete:
-        # Which of two states a rounded score decides for is the business of `relax`.
-        value = law.relax(noise)
+        # The tests of `relax` check which of two states a rounded score decides for.
+        value = distribution.relax(noise)
         expected = reference.logpdf(value)
         tolerance = log_prob_tolerance(spec, parameters, value, expected, dtype)
     else:
@@ -96,6 +105,7 @@ def test_log_prob_from_noise_equals_the_reference_at_every_temperature(
     )
 
 
+@each_spec
 def test_rsample_and_log_prob_scores_the_sample_from_its_own_noise(spec: Spec, build) -> None:
     parameters = strategies.random_parameters(
         spec, np.random.default_rng(0), batch_shape=(4,), ranges={"temperature": (0.02, 0.05)}
@@ -111,6 +121,7 @@ def test_rsample_and_log_prob_scores_the_sample_from_its_own_noise(spec: Spec, b
     assert torch.equal(log_prob, distribution.log_prob_from_noise(noise))
 
 
+@each_spec_and_parameters
 def test_the_density_integrates_to_one(spec: Spec, names: tuple[str, ...], build_law) -> None:
     parameters = strategies.random_parameters(
         spec,

@@ -30,7 +30,7 @@ def test_log_interior_counts_the_ends_as_their_neighbours(dtype: torch.dtype) ->
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_the_gradient_of_log_interior_is_that_of_log_or_zero_but_never_infinite(
+def test_the_gradient_of_log_interior_is_the_one_of_log_or_zero_but_never_infinite(
     dtype: torch.dtype,
 ) -> None:
     limits = torch.finfo(dtype)
@@ -38,13 +38,13 @@ def test_the_gradient_of_log_interior_is_that_of_log_or_zero_but_never_infinite(
     (gradient,) = torch.autograd.grad(kernels.log_interior(value, dtype).sum(), value)
     expected = torch.tensor([0.0, 0.0, 1e20, 2.0, 1.0], dtype=dtype)
     torch.testing.assert_close(gradient, expected, rtol=4 * limits.eps, atol=0.0)
-    # The transforms take another way.
+    # `torch.func` takes another path.
     total = torch.func.grad(lambda value: kernels.log_interior(value, dtype).sum())
     torch.testing.assert_close(total(value.detach()), gradient, rtol=4 * limits.eps, atol=0.0)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_the_log_density_of_the_logistic_law_is_that_of_scipy(dtype: torch.dtype) -> None:
+def test_the_log_density_of_the_logistic_distribution_equals_scipy(dtype: torch.dtype) -> None:
     x = torch.tensor([-1e30, -500.0, -20.0, -1e-8, 0.0, 0.3, 20.0, 500.0, 1e30], dtype=dtype)
     expected = scipy.stats.logistic.logpdf(x.double().numpy())
     found = kernels.log_logistic_density(x).double()
@@ -53,7 +53,7 @@ def test_the_log_density_of_the_logistic_law_is_that_of_scipy(dtype: torch.dtype
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("x", [-torch.inf, torch.inf])
-def test_the_log_density_of_the_logistic_law_is_minus_infinity_at_both_ends(
+def test_the_log_density_of_the_logistic_distribution_is_minus_infinity_at_both_ends(
     dtype: torch.dtype, x: float
 ) -> None:
     end = torch.tensor(x, dtype=dtype, requires_grad=True)
@@ -67,12 +67,12 @@ def test_the_log_density_of_the_logit_space_class_is_minus_infinity_at_both_ends
     value: float,
 ) -> None:
     logits = torch.tensor([-1.0, 0.0, 2.0])
-    law = rt.LogitBinaryConcrete(0.5, logits=logits, validate_args=False)
-    found = law.log_prob(torch.full_like(logits, value))
+    distribution = rt.LogitBinaryConcrete(0.5, logits=logits, validate_args=False)
+    found = distribution.log_prob(torch.full_like(logits, value))
     torch.testing.assert_close(found, torch.full_like(logits, -torch.inf))
 
 
-def test_the_log_density_of_the_logistic_law_has_two_derivatives_at_0_too() -> None:
+def test_the_log_density_of_the_logistic_distribution_has_two_derivatives_at_0_too() -> None:
     x = torch.tensor([-3.0, 0.0, 1.0], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(kernels.log_logistic_density, x)
     assert torch.autograd.gradgradcheck(kernels.log_logistic_density, x)
@@ -173,7 +173,7 @@ def test_ndtri_expit_inverts_logit_ndtr_for_hundreds_of_nats(dtype: torch.dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_the_gradients_of_the_normal_functions_are_those_of_the_law(dtype: torch.dtype) -> None:
+def test_the_gradients_of_the_normal_functions_are_exact(dtype: torch.dtype) -> None:
     x = torch.tensor(BOTH_SIGNS * 30, dtype=dtype, requires_grad=True)
     with mpmath.workdps(400):  # the tail at 30 is 10^-198
         slope = [

@@ -11,6 +11,7 @@ from scipy import stats
 from torch import Tensor
 from torch.distributions import OneHotCategorical
 
+from estimator_cases import Estimator, always_draw
 from relaxit_reference.testing.statistics import ALARM_RATE
 from relaxit_torch.estimators import (
     exact,
@@ -19,12 +20,11 @@ from relaxit_torch.estimators import (
     reinmax,
     straight_through,
 )
-from relaxit_torch.estimators.discrete import DiscreteVariable
 
 
 @dataclass(frozen=True)
 class Quadratic:
-    """`z^T A z + b^T z` of one variable of four categories (Hooper, Shekhovtsov 2026)."""
+    """`z^T A z + b^T z` for one variable of four categories (Hooper, Shekhovtsov 2026)."""
 
     seed: int
 
@@ -44,14 +44,14 @@ class Quadratic:
         return torch.autograd.grad(value, leaf)[0]
 
     def compare(self, mean: Tensor, second_moment: Tensor) -> tuple[Tensor, Tensor]:
-        """Squared bias and variance of the estimate that is scaled to the true length."""
+        """Squared bias and variance of the estimate, scaled to the length of the exact gradient."""
         scale = self.gradient().norm() / mean.norm()
         bias = (scale * mean - self.gradient()).square().sum()
         return bias, scale**2 * (second_moment - mean.square().sum())
 
 
 def rounded(value: float, printed: str) -> str:
-    """With as many digits after the point as were printed."""
+    """`value` with as many digits after the point as `printed` has."""
     return f"{value:.{len(printed.partition('.')[2])}f}"
 
 
@@ -68,11 +68,15 @@ def rounded(value: float, printed: str) -> str:
     ],
 )
 def test_the_published_bias_and_variance_by_enumeration(
-    seed: int, estimator, bias_squared: str, variance: str, monkeypatch: pytest.MonkeyPatch
+    seed: int,
+    estimator: Estimator,
+    bias_squared: str,
+    variance: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     problem = Quadratic(seed)
-    states = torch.eye(4, dtype=torch.float64)  # which every estimator is to draw
-    monkeypatch.setattr(DiscreteVariable, "harden", lambda self, scores: states)
+    states = torch.eye(4, dtype=torch.float64)
+    always_draw(monkeypatch, states)
     leaf = problem.logits.expand(4, 4).clone().requires_grad_()
     value = estimator(OneHotCategorical(logits=leaf), problem.f)
     (gradients,) = torch.autograd.grad(value.sum(), leaf)
@@ -83,31 +87,31 @@ def test_the_published_bias_and_variance_by_enumeration(
 
 
 PUBLISHED_DRAWS = 10_000
-"""The number of draws behind the published figures is not known to us. With so many they are likely
-ones; at 100,000 the published bias of Gumbel-Softmax would be 4.4 standard errors from the true.
+"""A guess: the paper does not say how many draws its figures come from.
 
-That they carry about so much noise also follows from themselves: both estimators have the same
-mean, so that their biases, 0.1415 and 0.1497, are two estimates of one number, and they differ by
-0.0082."""
+With 10,000 draws the published figures are likely. With 100,000 the published bias of
+Gumbel-Softmax would be 4.4 standard errors from the true bias. The two figures also show their
+noise: both estimators have the same mean, so 0.1415 and 0.1497 estimate one and the same bias, and
+they differ by 0.0082."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Squared bias and variance from draws, each with the standard deviation of one draw's part."""
+    """Squared bias and variance from draws, with the standard deviation of one draw's share."""
 
     values: Tensor
     of_one_draw: Tensor
     draws: int
 
     @classmethod
-    def of(cls, estimator, problem: Quadratic, draws: int, at_once: int) -> Drawn:
+    def of(cls, estimator: Estimator, problem: Quadratic, draws: int, at_once: int) -> Drawn:
         gradients = torch.cat(
             [cls._draw(estimator, problem, at_once) for _ in range(0, draws, at_once)]
         )
         squares = gradients.square().sum(-1)
         moments = [gradients.mean(0).requires_grad_(), squares.mean().requires_grad_()]
         values = torch.stack(problem.compare(*moments))
-        # The delta method: each draw moves the moments, and these the values.
+        # The delta method: each draw moves the moments, and the moments move the values.
         parts = []
         for value in values:
             slopes = torch.autograd.grad(value, moments, retain_graph=True, materialize_grads=True)
@@ -115,7 +119,7 @@ class Drawn:
         return cls(values.detach(), torch.stack(parts).std(-1), draws)
 
     @staticmethod
-    def _draw(estimator, problem: Quadratic, draws: int) -> Tensor:
+    def _draw(estimator: Estimator, problem: Quadratic, draws: int) -> Tensor:
         leaf = problem.logits.expand(draws, 4).clone().requires_grad_()
         value = estimator(OneHotCategorical(logits=leaf), problem.f, temperature=1.0)
         return torch.autograd.grad(value.sum(), leaf)[0]
@@ -150,8 +154,9 @@ def test_the_published_bias_and_variance_by_draws(
     found, printed = drawn[name], (bias_squared, variance)
     published = torch.tensor([float(text) for text in printed], dtype=torch.float64)
     half_a_digit = torch.tensor([0.5 * 10.0 ** -len(text.partition(".")[2]) for text in printed])
-    # Theirs is one draw of a normal figure, and ours another of less error: the middle 90 % of
-    # their difference, which is 0.0097 and 0.16, then 0.0090 and 0.13. The seed is fixed.
+    # Both figures are normal around the true one. The limit keeps the middle 90 % of their
+    # difference: 0.0097 and 0.16 for the first estimator, 0.0090 and 0.13 for the second. The seed
+    # is fixed.
     error = torch.hypot(found.standard_errors(PUBLISHED_DRAWS), found.standard_errors(found.draws))
     limit = stats.norm.isf(0.05) * error + half_a_digit
     assert ((found.values - published).abs() <= limit).all(), found
