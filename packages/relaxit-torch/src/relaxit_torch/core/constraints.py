@@ -250,7 +250,9 @@ class _Matrix(Region):
     def check(self, value: Tensor) -> Tensor:
         valid = torch.ones(value.shape[:-2], dtype=torch.bool, device=value.device)
         for _, held in self.parts(value):
-            valid = valid & held.reshape(*valid.shape, -1).all(-1)
+            while held.dim() > valid.dim():
+                held = held.all(-1)
+            valid = valid & held
         return valid
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, OneHotCategorical
+from torch.nn.functional import logsigmoid
 
 from relaxit_torch.core import constraints
 from relaxit_torch.core.parameters import check_count, derived
@@ -29,6 +30,10 @@ class BinaryFamily(RelaxedDistribution):
 
     def _harden(self, value: Tensor) -> Tensor:
         return (value > 0.5).to(value.dtype)
+
+    def _log_mass(self, value: Tensor) -> Tensor:
+        logits = self._discrete_logits()
+        return logsigmoid(logits) - (1 - value) * logits
 
 
 class BernoulliFamily(BinaryFamily):
