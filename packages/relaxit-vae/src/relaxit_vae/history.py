@@ -52,7 +52,7 @@ class History(Callback):
             for split, terms in [("train", training), ("test", test)]
             for name, term in terms._asdict().items()
         }
-        temperature = pl_module.latent.temperature
+        temperature = pl_module.temperature
         if temperature is not None:
             figures["temperature"] = temperature
         pl_module.log_dict(figures, rank_zero_only=True)
