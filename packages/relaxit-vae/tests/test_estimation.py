@@ -54,7 +54,7 @@ def test_the_value_is_the_bound_of_a_discrete_code(few, monkeypatch):
     assert torch.equal(terms.elbo, terms.reconstruction - terms.kl)
 
 
-def test_the_temperature_of_the_run_is_that_of_the_estimator(few):
+def test_the_estimator_takes_the_temperature_of_the_run(few):
     def gradient(estimator, temperature):
         vae = model(latent="gumbel-softmax", estimator=estimator, temperature=temperature)
         torch.manual_seed(1)
@@ -79,6 +79,15 @@ def test_annealing_begins_at_the_temperature_of_the_estimator():
     assert model(latent="gumbel-softmax", estimator="exact").first_temperature == 0.5
 
 
+def test_an_estimator_and_a_latent_have_temperatures_of_their_own():
+    vae = model(latent="hard-concrete", estimator="reinmax")
+    vae.temperature = 0.3
+    assert (vae.estimator.temperature, vae.latent.temperature) == (0.3, 2 / 3)
+    vae = model(latent="hard-concrete", estimator="reinmax:temperature=1.3")
+    vae.temperature = 0.3  # its options fix the temperature of the estimator
+    assert (vae.estimator.temperature, vae.latent.temperature) == (None, 0.3)
+
+
 @pytest.mark.parametrize("name", sorted({*estimators_by_name()} - ONLY_BITS))
 def test_decoders_read_discrete_codes_but_for_one(few, monkeypatch, name):
     seen, decode = [], VAE.decode
@@ -93,13 +102,13 @@ def test_the_exact_gradient_is_that_of_the_sum_over_all_codes(few):
     vae = model(latent="gumbel-softmax", binarize="threshold").double()
     images = (few[:5] > 0.5).double()
     logits = torch.randn(5, 2, 3, dtype=torch.float64, requires_grad=True)
-    law = as_one_event(OneHotCategorical(logits=logits), vae.latent.code_prior())
+    codes = as_one_event(OneHotCategorical(logits=logits), vae.latent.code_prior())
     total = 0
     for choice in itertools.product(range(3), repeat=2):
         code = torch.eye(3, dtype=torch.float64)[list(choice)].expand(5, 2, 3)
-        total += (law.log_prob(code).exp() * log_likelihood(images, vae.decode(code))).sum()
+        total += (codes.log_prob(code).exp() * log_likelihood(images, vae.decode(code))).sum()
     (by_hand,) = torch.autograd.grad(total, logits)
-    assert torch.allclose(exact_gradient(vae, law, images), by_hand, atol=1e-9)
+    assert torch.allclose(exact_gradient(vae, codes, images), by_hand, atol=1e-9)
 
 
 @pytest.fixture(scope="module")
@@ -172,10 +181,10 @@ def test_estimators_that_do_not_exist_are_refused(words, message):
         model(latent="gumbel-softmax", estimator=words)
 
 
-def test_an_estimator_needs_the_discrete_divergence_and_a_discrete_law():
+def test_an_estimator_needs_the_discrete_divergence_and_a_discrete_distribution():
     with pytest.raises(InputError, match="--kl must be discrete with an --estimator"):
         model(latent="gumbel-softmax", estimator="reinmax", kl="relaxed")
-    assert not model(latent="gumbel-softmax", estimator="reinmax").is_relaxed
+    assert not model(latent="gumbel-softmax", estimator="reinmax").has_relaxed_model
     for latent in ("logistic-normal-softmax", "gumbel-softmax-top-k"):
         with pytest.raises(InputError, match=r"--(kl|estimator) must"):
             model(latent=latent, estimator="reinmax")
@@ -191,5 +200,5 @@ def test_an_estimator_is_found_with_its_options():
 def test_the_code_of_an_image_is_one_event():
     vae = model(latent="gumbel-softmax")
     posterior = vae.latent.posterior(torch.zeros(7, vae.latent.parameter_size))
-    law = as_one_event(Code.of(posterior).law, vae.latent.code_prior())
-    assert (law.batch_shape, law.event_shape) == ((7,), (2, 3))
+    codes = as_one_event(Code.of(posterior).distribution, vae.latent.code_prior())
+    assert (codes.batch_shape, codes.event_shape) == ((7,), (2, 3))

@@ -39,26 +39,9 @@ _HOMES = {
     "train": "runs",
 }
 
-__all__ = [
-    "VAE",
-    "Bridge",
-    "Config",
-    "Evaluation",
-    "InputError",
-    "Run",
-    "TrainingError",
-    "bridge",
-    "compare",
-    "evaluate",
-    "gradients",
-    "reconstruct",
-    "sample",
-    "train",
-]
-
 
 def __getattr__(name: str) -> Any:
-    """Import Lightning only when something needs it: `relaxit-vae --help` answers at once."""
+    """Imports Lightning only when something needs it: `relaxit-vae --help` answers at once."""
     if name in _HOMES:
         return getattr(import_module(f"relaxit_vae.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

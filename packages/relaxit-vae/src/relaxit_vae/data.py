@@ -12,17 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
-from torchvision.datasets.mnist import (  # type: ignore[import-untyped]
-    MNIST,
-    read_sn3_pascalvincent_tensor,
-)
+from torchvision.datasets import MNIST  # type: ignore[import-untyped]
 
 from relaxit_vae.errors import InputError
 from relaxit_vae.seeds import seed_for
@@ -218,9 +214,10 @@ def _read_split(folder: Path, split: Split, suffix: str = "") -> Images:
 
 
 def read_idx(path: Path, *, dimensions: int) -> Tensor:
-    """The unsigned bytes in an IDX file, which is gzipped if its name ends in `.gz`.
+    """Returns the unsigned bytes in an IDX file. Its name ends in `.gz` if it is gzipped.
 
-    torchvision reads it, after a check: raises `InputError` that names what is damaged.
+    Raises:
+        InputError: the file cannot be read or is damaged. The message names it.
     """
     try:
         content = path.read_bytes()
@@ -228,23 +225,14 @@ def read_idx(path: Path, *, dimensions: int) -> Tensor:
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
-    _check_idx(path, content, dimensions)
-    with TemporaryDirectory() as scratch:
-        plain = Path(scratch) / "idx"
-        plain.write_bytes(content)
-        values: Tensor = read_sn3_pascalvincent_tensor(str(plain))
-        return values
-
-
-def _check_idx(path: Path, content: bytes, dimensions: int) -> None:
-    header, *shape = struct.unpack_from(
-        f">{1 + dimensions}I", content.ljust(4 * (1 + dimensions), b"\0")
-    )
-    magic = 0x0800 + dimensions  # unsigned bytes, so many dimensions
+    start = 4 * (1 + dimensions)
+    header, *shape = struct.unpack_from(f">{1 + dimensions}I", content.ljust(start, b"\0"))
+    magic = 0x0800 + dimensions  # unsigned bytes, and the number of dimensions
     if header != magic:
         raise InputError(f"{path}: magic number must be {magic}, but got {header}")
-    expected, given = 4 * (1 + dimensions) + math.prod(shape), len(content)
-    if given != expected:
+    expected = start + math.prod(shape)
+    if len(content) != expected:
         raise InputError(
-            f"{path}: must have {expected} bytes for shape {tuple(shape)}, but got {given}"
+            f"{path}: must have {expected} bytes for shape {tuple(shape)}, but got {len(content)}"
         )
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8)[start:].reshape(shape)

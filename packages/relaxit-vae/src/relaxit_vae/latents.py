@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -35,8 +34,6 @@ from relaxit_vae.codes import Code
 from relaxit_vae.config import Config, Divergence, flag
 from relaxit_vae.errors import InputError
 
-ALL: tuple[Divergence, ...] = ("closed-form", "relaxed", "discrete")
-
 
 def kebab_case(name: str) -> str:
     """Returns the name of a class as the command line has it.
@@ -48,22 +45,22 @@ def kebab_case(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class LatentClass:
     """A class of `relaxit_torch` as a latent variable: one row of the table."""
 
     family: type[RelaxedDistribution]
-    emits: tuple[str, ...] = ("logits",)
-    """Parameters that the encoder emits for each image."""
-    shares: tuple[str, ...] = ()
-    """Parameters that all images share. With one, an event is the vector of all variables."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of `Config` that the class takes, with their defaults."""
     categorical: bool = False
     """Whether a variable has categories."""
+    emits: tuple[str, ...] = ("logits",)
+    """Parameters that the encoder emits for each image."""
+    shares: tuple[str, ...] = ()
+    """Parameters that all images share. With one, an event is the vector of all variables."""
     fixed_categories: int = 0
     """How many of the categories have no parameter."""
-    divergences: tuple[Divergence, ...] = ALL
+    divergences: tuple[Divergence, ...] = ("closed-form", "relaxed", "discrete")
     """Divergences that training with relaxed samples can use. The first one is the default."""
     log_space: bool = False
     """Whether relaxed samples have a log-space form."""
@@ -84,67 +81,55 @@ class LatentClass:
 
 
 ROWS = (
-    LatentClass(family=BinaryConcrete, options={"temperature": 0.5, "hard": False}, log_space=True),
+    LatentClass(BinaryConcrete, {"temperature": 0.5, "hard": False}, log_space=True),
     LatentClass(
-        family=CorrelatedRelaxedBernoulli,
+        CorrelatedRelaxedBernoulli,
+        {"temperature": 0.5},
         shares=("correlation_cholesky",),
-        options={"temperature": 0.5},
         divergences=("relaxed",),
     ),
+    LatentClass(ExpGumbelSoftmax, {"temperature": 0.5}, categorical=True, log_space=True),
+    LatentClass(GaussianRelaxedBernoulli, {"scale": 0.5}, emits=("loc",)),
+    LatentClass(GumbelRao, {"temperature": 0.5}, categorical=True),
     LatentClass(
-        family=ExpGumbelSoftmax, options={"temperature": 0.5}, categorical=True, log_space=True
-    ),
-    LatentClass(family=GaussianRelaxedBernoulli, emits=("loc",), options={"scale": 0.5}),
-    LatentClass(family=GumbelRao, options={"temperature": 0.5}, categorical=True),
-    LatentClass(
-        family=GumbelSoftmax,
-        options={"temperature": 0.5, "hard": False},
-        categorical=True,
-        log_space=True,
+        GumbelSoftmax, {"temperature": 0.5, "hard": False}, categorical=True, log_space=True
     ),
     LatentClass(
-        family=GumbelSoftmaxTopK,
-        options={"k": 2, "temperature": 0.5, "hard": False, "independent_noise": False},
+        GumbelSoftmaxTopK,
+        {"k": 2, "temperature": 0.5, "hard": False, "independent_noise": False},
         categorical=True,
         divergences=("closed-form", "relaxed"),
     ),
     LatentClass(
-        family=HardConcrete,
-        options={"temperature": 2 / 3, "low": -0.1, "high": 1.1},
+        HardConcrete,
+        {"temperature": 2 / 3, "low": -0.1, "high": 1.1},
         divergences=("relaxed", "discrete"),
     ),
     LatentClass(
-        family=InvertibleGaussian,
-        emits=("loc", "scale"),
-        options={"temperature": 0.5, "delta": 1.0},
+        InvertibleGaussian,
+        {"temperature": 0.5, "delta": 1.0},
         categorical=True,
+        emits=("loc", "scale"),
         fixed_categories=1,
     ),
     LatentClass(
-        family=LogisticNormalSoftmax,
-        emits=("loc", "scale"),
+        LogisticNormalSoftmax,
         categorical=True,
+        emits=("loc", "scale"),
         divergences=("closed-form", "relaxed"),
         code="relaxed",
     ),
-    LatentClass(family=LogitBinaryConcrete, options={"temperature": 0.5}, log_space=True),
-    LatentClass(
-        family=StochasticTimesSmooth,
-        divergences=("discrete",),
-        code="discrete, matched in mean",
-    ),
-    LatentClass(family=StraightThroughBernoulli),
+    LatentClass(LogitBinaryConcrete, {"temperature": 0.5}, log_space=True),
+    LatentClass(StochasticTimesSmooth, divergences=("discrete",), code="discrete, matched in mean"),
+    LatentClass(StraightThroughBernoulli),
 )
-
-LATENTS: Mapping[str, LatentClass] = MappingProxyType({row.name: row for row in ROWS})
+LATENTS = {row.name: row for row in ROWS}
 """The rows by name."""
 
-NOT_LATENTS: Mapping[str, str] = MappingProxyType(
-    {
-        "generalized-gumbel-softmax": "it has one rate for all categories, so that no choice of "
-        "its parameters makes them equally likely, as a uniform prior does"
-    }
-)
+NOT_LATENTS = {
+    "generalized-gumbel-softmax": "it has one rate for all categories, so that no choice of its "
+    "parameters makes them equally likely, as a uniform prior does"
+}
 """Relaxations that cannot be latent variables, with the reason."""
 
 
@@ -201,7 +186,8 @@ class Latent(nn.Module):
             torch.zeros(self.parameter_size), requires_grad=not self.uniform
         )
         try:
-            example = self._distribution(self.raw_prior, self.shared, validate_args=True)
+            shared = dict(self.shared.items())
+            example = self._distribution(self.raw_prior, shared, validate_args=True)
         except (ValueError, TypeError, RuntimeError) as error:
             raise InputError(f"{row.name}: {error}") from error
         self.code_shape = example.batch_shape + example.event_shape
@@ -257,8 +243,9 @@ class Latent(nn.Module):
         """
         if not self.is_hard:
             return self.row.divergences
-        closed_form = self.code(self.prior()).has_closed_form_kl
-        return ("discrete", "relaxed", *(["closed-form"] if closed_form else []))
+        if self.code(self.prior()).has_closed_form_kl:
+            return ("discrete", "relaxed", "closed-form")
+        return ("discrete", "relaxed")
 
     @property
     def has_relaxed_model(self) -> bool:
@@ -272,12 +259,13 @@ class Latent(nn.Module):
         variables. With `log_space` it is in double precision and in the log-space form, if there is
         one: densities stay exact where the variable itself rounds to 0 or 1.
         """
-        return self._scored(encoded, self.shared, log_space)
+        return self._distribution(encoded, dict(self.shared.items()), log_space=log_space)
 
     def prior(self, *, log_space: bool = False) -> RelaxedDistribution:
         """Returns the relaxed prior of one image, without correlation."""
         shared = {name: torch.zeros_like(raw) for name, raw in self.shared.items()}
-        return self._scored(self.raw_prior, shared, log_space, uniform=self.uniform)
+        prior = self._distribution(self.raw_prior, shared, log_space=log_space)
+        return prior.uniform() if self.uniform else prior
 
     def code(self, distribution: RelaxedDistribution) -> Code:
         """Returns the latent variable of the evaluated model for a posterior or a prior."""
@@ -289,32 +277,26 @@ class Latent(nn.Module):
         """Returns the prior of the code. Its variables are independent."""
         return self.code(self.prior()).distribution
 
-    def _scored(
-        self,
-        encoded: Tensor,
-        shared: Mapping[str, Tensor] | nn.ParameterDict,
-        log_space: bool,
-        uniform: bool = False,
-    ) -> RelaxedDistribution:
-        distribution = self._distribution(encoded.double() if log_space else encoded, shared)
-        distribution = distribution.uniform() if uniform else distribution
-        # Hard samples are exactly 0 and 1 and need no log-space form.
-        in_log_space = log_space and self.row.log_space and not self.is_hard
-        return distribution.log_space if in_log_space else distribution
-
     def _distribution(
         self,
         encoded: Tensor,
-        shared: Mapping[str, Tensor] | nn.ParameterDict,
+        shared: Mapping[str, Tensor],
         *,
+        log_space: bool = False,
         validate_args: bool = False,
     ) -> RelaxedDistribution:
         sizes = [math.prod(self.raw_shapes[name]) for name in self.row.emits]
         parts = zip(self.row.emits, encoded.split_with_sizes(sizes, dim=-1), strict=True)
         raw = {name: part.reshape(part.shape[:-1] + self.raw_shapes[name]) for name, part in parts}
-        raw |= {name: value.to(encoded.dtype) for name, value in shared.items()}
-        parameters = {name: transform(raw[name]) for name, transform in self.transforms.items()}
-        return self.row.family(**parameters, **self.options, validate_args=validate_args)
+        dtype = torch.float64 if log_space else encoded.dtype
+        parameters = {
+            name: transform((raw | dict(shared))[name].to(dtype))
+            for name, transform in self.transforms.items()
+        }
+        distribution = self.row.family(**parameters, **self.options, validate_args=validate_args)
+        # Hard samples are exactly 0 and 1 and need no log-space form.
+        in_log_space = log_space and self.row.log_space and not distribution.hard
+        return distribution.log_space if in_log_space else distribution
 
 
 def readable(distribution: RelaxedDistribution, value: Tensor) -> Tensor:
