@@ -1,8 +1,8 @@
 """Variational autoencoders on MNIST with any relaxed discrete latent of `relaxit_torch`.
 
-`train(Config(...))` leaves a run in a folder; `sample`, `reconstruct` and `evaluate` take its
-checkpoint; `compare` trains several, and `gradients` compares estimators inside one. The command
-`relaxit-vae` does the same.
+`train(Config(...))` writes a run to a folder. `sample`, `reconstruct` and `evaluate` read its
+checkpoint. `compare` trains several latents, and `gradients` compares estimators inside a model.
+The command `relaxit-vae` does the same.
 """
 
 from importlib import import_module

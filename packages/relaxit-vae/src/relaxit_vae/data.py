@@ -1,7 +1,7 @@
-"""MNIST in one tensor: read once, then every batch is an index selection.
+"""MNIST in one tensor: it is read once, and every batch is a selection by index.
 
-The package ships a stratified subset (600 training and 100 test images of each digit); `data_dir`
-names a folder with the full data as torchvision lays it out, downloaded there when it is absent.
+The package ships a stratified subset with 600 training and 100 test images of each digit. The full
+data lies in `data_dir`, laid out as by torchvision. It is downloaded if it is absent.
 """
 
 import gzip
@@ -26,7 +26,7 @@ from relaxit_vae.seeds import seed_for
 Split = Literal["train", "test"]
 PIXELS = 28 * 28
 BLOCK = 100
-"""Images that share a stream of noise in evaluation, whatever the batches are."""
+"""Number of images that share a stream of noise in an evaluation."""
 PREFIXES: dict[Split, str] = {"train": "train", "test": "t10k"}
 FILES = [
     f"{prefix}-{kind}-ubyte"
@@ -49,44 +49,44 @@ class Images(Dataset[Tensor]):
         return self.pixels[index].flatten(start_dim=1) / 255  # (batch, 784)
 
     def to(self, device: torch.device) -> "Images":
-        """The same on a device, without a copy where they are there already."""
+        """Returns the images on a device, without a copy if they are there already."""
         if self.pixels.device == device:
             return self
         return Images(self.pixels.to(device), self.labels.to(device))
 
     def of_each_digit(self, count: int) -> Tensor:
-        """The first image of every digit, then the second, ...: shape `(10 * count, 784)`."""
+        """Returns the first image of every digit, then the second, ...: `(10 * count, 784)`."""
         rows = [(self.labels == digit).nonzero().flatten()[:count] for digit in range(10)]
         return self[torch.stack(rows, dim=1).flatten()]
 
 
 class Batch(NamedTuple):
-    """What one process is given of a batch to train on."""
+    """The share of one process in a training batch."""
 
     images: Tensor
     """Grey levels `(share, 784)`."""
     total: int
-    """How many images all processes are given."""
+    """The number of images in all shares."""
 
 
 class Piece(NamedTuple):
-    """What one process is given of a batch to evaluate: some images, in their blocks."""
+    """The share of one process in an evaluation batch, with whole blocks around it."""
 
     images: Tensor
     """Grey levels of whole blocks, `(images, 784)`."""
     first_block: int
     """The number of the first of these blocks."""
     start: int
-    """The first of the images to evaluate, ..."""
+    """Index of the first image to evaluate."""
     stop: int
-    """... and the first after them."""
+    """Index after the last image to evaluate."""
 
 
 class IndexBatches(Sampler[tuple[Tensor, int]]):
-    """Indices of one process's share of each batch, and the size of the whole batch.
+    """Yields the indices of one process's share of each batch, and the size of the whole batch.
 
-    `size` images are shuffled, anew in every epoch, if there is a `seed`. The order is a function
-    of seed and epoch alone. Lightning calls `set_epoch`.
+    With a `seed` the images are shuffled in every epoch. The order depends on the seed and the
+    epoch alone. Lightning calls `set_epoch`.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class IndexBatches(Sampler[tuple[Tensor, int]]):
         self.process, self.processes = process, processes
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of this epoch."""
+        """Chooses the order of this epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -119,10 +119,10 @@ class IndexBatches(Sampler[tuple[Tensor, int]]):
 
 
 class Digits(LightningDataModule):
-    """Training and test images, which lie in one tensor each on the device.
+    """Training and test images, each in one tensor on the device.
 
-    Loaders give indices; images are selected where they are, so that there is nothing for worker
-    processes to do. `batch_size` counts the images of all processes together.
+    Loaders yield indices, and images are selected on the device. Worker processes would have
+    nothing to do. `batch_size` counts the images of all processes together.
     """
 
     def __init__(
@@ -168,16 +168,17 @@ class Digits(LightningDataModule):
 
 
 class _Itself(Dataset[Any]):
-    """Items are the indices that the sampler gives."""
+    """Its items are the indices that the sampler yields."""
 
     def __getitem__(self, index: Any) -> Any:
         return index
 
 
 def load_images(split: Split, data_dir: Path | None = None) -> Images:
-    """The images and labels of one split of the shipped subset, or of the full data in `data_dir`.
+    """Returns one split of the shipped subset, or of the full data in `data_dir`.
 
-    Raises `InputError` when the data is absent and cannot be downloaded, or is damaged.
+    Raises:
+        InputError: the data is damaged, or absent and cannot be downloaded.
     """
     if data_dir is None:
         with as_file(files("relaxit_vae") / "data") as folder:
