@@ -14,7 +14,7 @@ from relaxit_vae.files import write_bytes
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Writes beside the target, then renames. Lightning would write to another file system first."""
+    """Writes beside the target, then renames. Lightning writes to another file system first."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None

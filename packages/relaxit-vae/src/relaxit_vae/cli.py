@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from relaxit_vae.config import SIZES, Config
+from relaxit_vae.config import SIZES, Accelerator, Config, DataDir, Strategy
 from relaxit_vae.errors import InputError, TrainingError
 from relaxit_vae.files import write_text
 
@@ -55,7 +55,6 @@ def options_from(context: typer.Context, path: Path | None) -> None:
         context.default_map = {name: _as_text(value) for name, value in values.items()}
 
 
-Accelerator = Annotated[str, typer.Option(help="Accelerator of Lightning, such as cpu or gpu.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images per step, over all devices.")]
 Checkpoint = Annotated[
     Path, typer.Option(help="Checkpoint of a run, such as runs/x/checkpoints/last.ckpt.")
@@ -70,12 +69,6 @@ ConfigFile = Annotated[
     ),
 ]
 Count = Annotated[int, typer.Option(min=1, help="Number of digits.")]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of the full MNIST, downloaded if absent. Default: the shipped subset."
-    ),
-]
 Devices = Annotated[int, typer.Option(min=1, help="Processes that evaluate together.")]
 ImportanceSamples = Annotated[
     int, typer.Option(min=1, help="Samples per image for the importance-weighted bound.")
@@ -90,9 +83,6 @@ Resume = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Seeds = Annotated[int, typer.Option(min=1, help="Runs of each latent, from --seed upwards.")]
-Strategy = Annotated[
-    str, typer.Option(help="Strategy of Lightning for several processes, such as ddp.")
-]
 
 
 @dataclass(frozen=True, kw_only=True)

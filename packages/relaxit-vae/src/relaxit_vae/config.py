@@ -31,6 +31,12 @@ class Above(NamedTuple):
     bound: float
 
 
+Accelerator = Annotated[str, Option(help="Accelerator of Lightning, such as cpu or gpu.")]
+DataDir = Annotated[
+    Path | None,
+    Option(help="Folder of the full MNIST, downloaded if absent. Default: the shipped subset."),
+]
+Strategy = Annotated[str, Option(help="Strategy of Lightning for several processes, such as ddp.")]
 SIZES = Option(help="Sizes of the hidden layers, in the order of the encoder.")
 
 
@@ -46,9 +52,7 @@ class Config:
         0.001
     """
 
-    latent: Annotated[str, Option(help="Class of relaxit_torch, in kebab case.")] = (
-        "binary-concrete"
-    )
+    latent: Annotated[str, Option(help="Class of relaxit_torch in kebab case.")] = "binary-concrete"
     hard: Annotated[
         bool, Option("--hard", help="Discrete samples, with the gradient of relaxed ones.")
     ] = False
@@ -58,41 +62,25 @@ class Config:
         Above(0),
     ] = None
     final_temperature: Annotated[
-        float | None,
-        Option(help="Temperature at the end of training. Default: it stays."),
-        Above(0),
+        float | None, Option(help="Final temperature of the run. Default: it stays."), Above(0)
     ] = None
-    annealing: Annotated[
-        Annealing, Option(help="How the temperature moves to --final-temperature.")
-    ] = "exponential"
+    annealing: Annotated[Annealing, Option(help="How the temperature changes.")] = "exponential"
     k: Annotated[
-        int | None,
-        Option(help="Number of categories that a top-k latent chooses. Default: 2."),
-        Above(0),
+        int | None, Option(help="Categories that a top-k latent chooses. Default: 2."), Above(0)
     ] = None
     independent_noise: Annotated[
-        bool,
-        Option(
-            "--independent-noise", help="New noise for each of the k choices of a top-k latent."
-        ),
+        bool, Option("--independent-noise", help="New noise for each choice of a top-k latent.")
     ] = False
     scale: Annotated[
         float | None, Option(help="Scale of gaussian-relaxed-bernoulli. Default: 0.5."), Above(0)
     ] = None
-    low: Annotated[
-        float | None, Option(help="Lower end of the interval of hard-concrete. Default: -0.1.")
-    ] = None
-    high: Annotated[
-        float | None, Option(help="Upper end of the interval of hard-concrete. Default: 1.1.")
-    ] = None
+    low: Annotated[float | None, Option(help="Lower end of hard-concrete. Default: -0.1.")] = None
+    high: Annotated[float | None, Option(help="Upper end of hard-concrete. Default: 1.1.")] = None
     delta: Annotated[
-        float | None,
-        Option(help="Constant of the last category of invertible-gaussian. Default: 1."),
-        Above(0),
+        float | None, Option(help="Constant of invertible-gaussian. Default: 1."), Above(0)
     ] = None
     correlation: Annotated[
-        Correlation | None,
-        Option(help="Correlation of a latent whose variables have one. Default: learned."),
+        Correlation | None, Option(help="Correlation of correlated bits. Default: learned.")
     ] = None
     variables: Annotated[
         int | None,
@@ -103,9 +91,7 @@ class Config:
         int, Option(help="Categories of each variable, for categorical latents."), Above(1)
     ] = 16
     hidden: Annotated[tuple[int, ...], SIZES, Above(0)] = (512, 256)
-    prior: Annotated[Prior, Option(help="Prior of the codes: all equally likely, or learned.")] = (
-        "uniform"
-    )
+    prior: Annotated[Prior, Option(help="All codes equally likely, or learned.")] = "uniform"
     kl: Annotated[
         Divergence | None,
         Option(
@@ -131,20 +117,11 @@ class Config:
     epochs: Annotated[int, Option(help="Passes over the training images."), Above(0)] = 60
     seed: Annotated[int, Option(help="Seed of everything random."), Above(-1)] = 0
     devices: Annotated[int, Option(help="Processes that train together."), Above(0)] = 1
-    strategy: Annotated[
-        str, Option(help="Strategy of Lightning for several processes, such as ddp.")
-    ] = "auto"
-    accelerator: Annotated[str, Option(help="Accelerator of Lightning, such as cpu or gpu.")] = (
-        "auto"
-    )
+    strategy: Strategy = "auto"
+    accelerator: Accelerator = "auto"
     precision: Annotated[Precision, Option(help="Arithmetic of the networks.")] = "32-true"
-    compile: Annotated[
-        bool, Option("--compile", help="Compile the networks with torch.compile.")
-    ] = False
-    data_dir: Annotated[
-        Path | None,
-        Option(help="Folder of the full MNIST, downloaded if absent. Default: the shipped subset."),
-    ] = None
+    compile: Annotated[bool, Option("--compile", help="Compile the networks.")] = False
+    data_dir: DataDir = None
     output: Annotated[Path | None, Option(help="Folder of the run. Default: runs/LATENT.")] = None
 
     def __post_init__(self) -> None:

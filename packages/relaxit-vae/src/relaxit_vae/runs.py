@@ -91,7 +91,9 @@ def train(
     )
     if is_first_process():
         _draw(model.cpu().eval(), test, run.folder, history)
-        write_text(run.folder / "evaluation.json", as_json(run.evaluation))
+        write_text(
+            run.folder / "evaluation.json", json.dumps(asdict(run.evaluation), indent=2) + "\n"
+        )
     return run
 
 
@@ -137,11 +139,6 @@ def reconstruct(
 ) -> tuple[Tensor, Tensor]:
     """Returns two test images of each digit and their reconstructions, both `(20, 784)`."""
     return _reconstruct(VAE.load(checkpoint), load_images("test", data_dir), seed)
-
-
-def as_json(evaluation: Evaluation) -> str:
-    """Returns the figures as JSON."""
-    return json.dumps(asdict(evaluation), indent=2) + "\n"
 
 
 @torch.inference_mode()
