@@ -45,7 +45,7 @@ def test_a_config_file_holds_all_options_and_others_prevail(checkpoint, tmp_path
     assert after == before | {"output": str(folder), "variables": 7}
 
 
-def test_a_run_goes_on_with_the_options_that_it_has(checkpoint, tmp_path):
+def test_a_run_continues_with_its_options(checkpoint, tmp_path):
     folder = checkpoint.parents[1]
     result = call("train", "--resume", "--output", folder, "--importance-samples", 1)
     assert result.exit_code == 0

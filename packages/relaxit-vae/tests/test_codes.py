@@ -1,4 +1,4 @@
-"""What the evaluated model's latent variable is, and its density."""
+"""The latent variable of the evaluated model, and its density."""
 
 import itertools
 import math
@@ -37,7 +37,7 @@ def test_a_correlated_bit_is_the_sign_of_a_normal_variable_with_its_probability(
     assert gradient[2].item() == pytest.approx(math.sqrt(2 * math.pi) / 4)
 
 
-def test_without_correlation_the_score_is_that_of_free_bits():
+def test_without_correlation_the_score_equals_the_score_of_independent_bits():
     logits = torch.tensor([[-4.0, 0.3, 2.0], [1.0, -0.5, 30.0]])
     signs = Code.of(correlated(logits, torch.eye(3))).distribution
     value = signs.sample((50,))
@@ -46,7 +46,7 @@ def test_without_correlation_the_score_is_that_of_free_bits():
 
 
 def test_the_score_is_a_density_of_bits_and_uniform_levels():
-    """The mean of its inverse over the draws with certain bits is 1, for each of the 8 codes.
+    """For each of the 8 codes, the mean of its inverse over the draws with this code is 1.
 
     Five standard errors: for eight codes a false alarm once in 200,000 seeds.
     """
@@ -61,7 +61,7 @@ def test_the_score_is_a_density_of_bits_and_uniform_levels():
 
 
 def test_importance_weights_of_nearly_certain_bits_converge():
-    """Free bits under correlated ones of the same probabilities: the weights average 1.
+    """Weights of independent bits, drawn as correlated bits with the same means, average 1.
 
     To 0.01 nats with 20,000 draws, as the bound of a trained model must. The ratios of the normal
     densities are off by nats here.
@@ -77,7 +77,7 @@ def test_importance_weights_of_nearly_certain_bits_converge():
 
 
 def test_two_bits_score_their_exact_probability_on_average():
-    """E[1 / score | bits] is the inverse of the orthant probability, arcsin law at loc 0."""
+    """E[1 / score | bits] is the inverse of the orthant probability, an arcsine at loc 0."""
     torch.manual_seed(0)
     signs = SignsOfNormal(torch.zeros(2), torch.linalg.cholesky(CORRELATIONS[:2, :2]))
     value = signs.sample((DRAWS,))
@@ -88,7 +88,7 @@ def test_two_bits_score_their_exact_probability_on_average():
     assert inverse.mean().item() == pytest.approx(1 / exact, abs=5 * error)
 
 
-def test_shapes_are_those_of_the_batch():
+def test_shapes_follow_the_batch():
     signs = SignsOfNormal(torch.zeros(4, 3), torch.eye(3))
     assert (signs.batch_shape, signs.event_shape) == ((4,), (3,))
     assert signs.sample((2,)).shape == (2, 4, 3)

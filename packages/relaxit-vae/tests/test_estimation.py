@@ -1,4 +1,4 @@
-"""Training and comparing with gradient estimators, by name."""
+"""Training with gradient estimators by name, and comparing them."""
 
 import itertools
 
@@ -66,7 +66,7 @@ def test_the_estimator_takes_the_temperature_of_the_run(few):
 
 
 @pytest.mark.parametrize("option", ["temperature", "final_temperature"])
-def test_a_temperature_that_the_estimator_would_not_take_is_refused(option):
+def test_a_temperature_that_the_estimator_would_ignore_is_refused(option):
     flag = "--" + option.replace("_", "-")
     with pytest.raises(InputError, match=rf"^{flag} must be left out .* but got 0\.1 with reinmax"):
         model(latent="gumbel-softmax", estimator="reinmax:temperature=1.3", **{option: 0.1})
@@ -89,7 +89,7 @@ def test_an_estimator_and_a_latent_have_temperatures_of_their_own():
 
 
 @pytest.mark.parametrize("name", sorted({*estimators_by_name()} - ONLY_BITS))
-def test_decoders_read_discrete_codes_but_for_one(few, monkeypatch, name):
+def test_decoders_read_discrete_codes_except_with_gumbel_softmax(few, monkeypatch, name):
     seen, decode = [], VAE.decode
     monkeypatch.setattr(VAE, "decode", lambda self, code: seen.append(code) or decode(self, code))
     vae = model(latent="gumbel-softmax", estimator=name)
@@ -98,7 +98,7 @@ def test_decoders_read_discrete_codes_but_for_one(few, monkeypatch, name):
     assert set(seen[0].detach().unique().tolist()) <= {0.0, 1.0} or name == "gumbel-softmax"
 
 
-def test_the_exact_gradient_is_that_of_the_sum_over_all_codes(few):
+def test_the_exact_gradient_is_the_gradient_of_the_sum_over_all_codes(few):
     vae = model(latent="gumbel-softmax", binarize="threshold").double()
     images = (few[:5] > 0.5).double()
     logits = torch.randn(5, 2, 3, dtype=torch.float64, requires_grad=True)
@@ -119,7 +119,7 @@ def checkpoint(mnist, tmp_path_factory):
     return train(config, quiet=True).checkpoint
 
 
-def test_unbiased_estimators_are_on_the_exact_gradient(checkpoint, mnist):
+def test_unbiased_estimators_average_to_the_exact_gradient(checkpoint, mnist):
     names = ["score-function:samples=8:baseline=leave-one-out", "exact", "straight-through"]
     report = gradients(checkpoint, estimators=names, samples=2000, images=4, data_dir=mnist)
     unbiased, exact, biased = report.rows
@@ -131,7 +131,7 @@ def test_unbiased_estimators_are_on_the_exact_gradient(checkpoint, mnist):
 
 
 @pytest.mark.parametrize("images", [0, 51])
-def test_gradients_refuse_images_that_there_are_not(checkpoint, mnist, images):
+def test_gradients_refuse_more_images_than_there_are_and_none(checkpoint, mnist, images):
     with pytest.raises(InputError, match=f"--images must be among 1 to 50, but got {images}"):
         gradients(checkpoint, images=images, data_dir=mnist)
 

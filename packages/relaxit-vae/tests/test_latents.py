@@ -86,7 +86,7 @@ def test_a_row_has_every_option_that_the_class_takes(name):
 
 
 @each_latent
-def test_the_defaults_of_a_row_are_those_of_the_class(name):
+def test_the_defaults_of_a_row_agree_with_the_class(name):
     row = LATENTS[name]
     arguments = inspect.signature(row.family).parameters
     for option, value in row.options.items():
@@ -95,7 +95,7 @@ def test_the_defaults_of_a_row_are_those_of_the_class(name):
 
 
 @each_latent
-def test_the_default_options_are_stated_in_the_help(name):
+def test_config_leaves_the_defaults_to_the_row(name):
     row = LATENTS[name]
     config = Config()
     for option in row.options:
@@ -103,7 +103,7 @@ def test_the_default_options_are_stated_in_the_help(name):
 
 
 @each_choice
-def test_default_divergences_are_those_that_kl_divergence_can_do(name, hard):
+def test_a_closed_form_is_a_divergence_where_kl_divergence_has_it(name, hard):
     latent = build(name, hard=hard, variables=3, categories=4)
     posterior, prior = two(latent), latent.prior().expand(two(latent).batch_shape)
     closed_form = has(lambda: kl_divergence(posterior, prior))
@@ -115,7 +115,7 @@ def test_default_divergences_are_those_that_kl_divergence_can_do(name, hard):
 
 
 @each_choice
-def test_a_relaxed_divergence_is_one_that_is_finite(name, hard):
+def test_relaxed_is_a_divergence_where_it_is_finite(name, hard):
     latent = build(name, hard=hard, variables=3, categories=4)
     posterior, prior = two(latent, log_space=True), latent.prior(log_space=True)
     value = posterior.sample((100,))
@@ -124,7 +124,7 @@ def test_a_relaxed_divergence_is_one_that_is_finite(name, hard):
 
 
 @each_choice
-def test_a_discrete_divergence_is_in_closed_form_or_of_hard_samples(name, hard):
+def test_discrete_is_a_divergence_in_closed_form_or_of_hard_samples(name, hard):
     latent = build(name, hard=hard, variables=3, categories=4)
     code, prior = latent.code(two(latent)), latent.code_prior()
     batch = code.distribution.batch_shape

@@ -15,7 +15,7 @@ def model(**options):
 
 @pytest.fixture
 def codes(monkeypatch):
-    """What decoders were given."""
+    """The codes that decoders were given."""
     seen, decode = [], VAE.decode
     monkeypatch.setattr(VAE, "decode", lambda self, code: seen.append(code) or decode(self, code))
     return seen
@@ -68,7 +68,7 @@ def test_every_latent_decodes_its_codes(few):
         ({"latent": "stochastic-times-smooth", "final_temperature": 0.1}, "has none"),
     ],
 )
-def test_what_the_latent_has_not_is_refused(options, complaint):
+def test_what_the_latent_lacks_is_refused(options, complaint):
     with pytest.raises(InputError, match=complaint):
         model(**options)
 

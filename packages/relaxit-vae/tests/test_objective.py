@@ -1,4 +1,4 @@
-"""The objective against enumeration and against sums by hand, in float64."""
+"""Compares the objective with enumeration and with sums by hand, in float64."""
 
 import math
 
@@ -166,7 +166,7 @@ def test_log_mean_exp_does_not_depend_on_the_chunks():
         assert torch.allclose(log_mean_exp(weights.split(sizes)), whole)
 
 
-def test_more_samples_bound_better_than_the_two_halves_of_them():
+def test_the_bound_of_all_samples_is_at_least_the_mean_bound_of_the_halves():
     """Jensen's inequality holds for every draw, not only in expectation."""
     weights = 20 * torch.randn(40, 1000, dtype=torch.float64)
     halves = [log_mean_exp([half]) for half in weights.chunk(2)]
