@@ -3,8 +3,8 @@
     python scripts/compare_processes.py DATA_DIR ../../docs/results/vae-processes.json
 
 The model has 20 straight-through bits and layers 784-400-20-400-784, and trains for 5 epochs. The
-noise differs between one process and two, so that their bounds differ by chance. The evaluation uses
-all test images.
+noise differs between one process and two, so that their bounds differ by chance. The evaluation
+uses all test images.
 """
 
 import json

@@ -1,8 +1,9 @@
 """Makes the shipped subset of MNIST: `python make_subset.py DIR`.
 
-DIR holds MNIST/raw, laid out as by torchvision. Every digit gets the same number of images: 600 for
-training and 100 for testing. They are chosen with a fixed seed and stay in the order of the original
-files. The output is the same on every run, because the gzip files contain neither time nor name.
+DIR holds MNIST/raw, laid out as by torchvision. Every digit gets the same number of images: 600
+for training and 100 for testing. They are chosen with a fixed seed and stay in the order of the
+original files. The output is the same on every run, because the gzip files contain neither time
+nor name.
 """
 
 import gzip

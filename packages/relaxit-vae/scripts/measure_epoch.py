@@ -4,10 +4,10 @@
 
 The script is written as the usual examples are: a data set opens and transforms each image, a
 `DataLoader` collates the images, distributions validate their arguments, and Adam optimises. Both
-models have 20 straight-through bits, layers 784-400-20-400-784 and batches of 128. They run in turns
-in one process. Two more figures show where the seconds go. One is the time of as many optimiser
-steps on a batch that is in memory, which no loader can undercut. The other is the time of the
-batches alone, for both.
+models have 20 straight-through bits, layers 784-400-20-400-784 and batches of 128. They run in
+turns in one process. Two more figures show where the seconds go. One is the time of as many
+optimiser steps on a batch that is in memory, which no loader can undercut. The other is the time
+of the batches alone, for both.
 """
 
 import json

@@ -2,11 +2,11 @@
 
     python scripts/prune_lenet.py [--data-dir DATA_DIR] [--epochs 20] [--seeds 3]
 
-The data is the shipped subset of MNIST, or all of it. Each gate is penalised for the weights that it
-keeps (Louizos, Welling, Kingma 2018). The penalty is chosen without the test images. A sixth of the
-training images is held out. Among the penalties that leave less than a tenth of the weights, the one
-with the best accuracy on the held-out images is taken. With this penalty the network is trained on
-all training images and tested once.
+The data is the shipped subset of MNIST, or all of it. Each gate is penalised for the weights that
+it keeps (Louizos, Welling, Kingma 2018). The penalty is chosen without the test images. A sixth
+of the training images is held out. Among the penalties that leave less than a tenth of the
+weights, the one with the best accuracy on the held-out images is taken. With this penalty the
+network is trained on all training images and tested once.
 """
 
 from argparse import ArgumentParser
