@@ -1,4 +1,4 @@
-r"""How good a gradient estimate is: its bias, variance and cost, against the exact gradient.
+r"""The bias, variance and cost of gradient estimators, measured against the exact gradient.
 
 Example:
     >>> import torch
@@ -21,5 +21,5 @@ Example:
 """
 
 from .report import gradient_report as gradient_report
+from .row import GradientRow as GradientRow
 from .table import GradientReport as GradientReport
-from .table import GradientRow as GradientRow
