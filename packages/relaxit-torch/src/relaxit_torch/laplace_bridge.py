@@ -116,7 +116,7 @@ def gaussian_from_concentration(
 def concentration_from_gaussian(
     mu: Tensor, variance: Tensor, *, validate_args: bool | None = None
 ) -> Tensor:
-    r"""The concentration $a$ of the Dirichlet distribution, from $\mu$ and the diagonal of $\Sigma$.
+    r"""The concentration $a$ of a Dirichlet distribution from $\mu$ and the diagonal of $\Sigma$.
 
     Args:
         mu: $\mu$, finite, `(*batch, K)`. Adding a constant to all entries changes nothing.

@@ -79,6 +79,8 @@ def gradient_report(
         [('arm', False, 2.0), ('disarm', False, 2.0), ('exact', False, 8.0)]
         >>> report.rows[1].variance < report.rows[0].variance
         True
+        >>> print(report)  # doctest: +ELLIPSIS
+        estimator  temperature  bias_squared ...
     """
     if temperatures is not None and not len(temperatures):
         raise ValueError("temperatures must be numbers or None, but got none")

@@ -41,13 +41,12 @@ temperature. If the distribution validates its arguments (torch's default), the 
 are checked, which synchronises a GPU. Kinds, shapes and Python numbers are always checked.
 
 Example:
-    >>> import torch
+    >>> import torch, relaxit_torch as rt
     >>> from torch.distributions import Bernoulli, Independent
-    >>> from relaxit_torch import estimators
     >>> target = torch.tensor([1.0, 0.0, 1.0])
     >>> logits = torch.zeros(3, requires_grad=True)
     >>> bits = Independent(Bernoulli(logits=logits), 1)  # one event of three bits
-    >>> loss = estimators.disarm(bits, lambda b: (b - target).square().sum(-1))
+    >>> loss = rt.estimators.disarm(bits, lambda b: (b - target).square().sum(-1))
     >>> loss.shape
     torch.Size([])
     >>> loss.backward()

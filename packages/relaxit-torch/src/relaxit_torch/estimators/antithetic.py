@@ -27,11 +27,10 @@ def arm(distribution: Distribution, f: SampleFunction) -> Tensor:
         TypeError: The distribution is not binary.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import Bernoulli
-        >>> from relaxit_torch.estimators import arm
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(3, requires_grad=True)
-        >>> arm(Bernoulli(logits=logits), lambda b: (b > 0.4).float()).sum().backward()
+        >>> bits = torch.distributions.Bernoulli(logits=logits)
+        >>> rt.estimators.arm(bits, lambda b: (b > 0.4).float()).sum().backward()
         >>> bool((logits.grad >= 0).all())
         True
 
@@ -59,11 +58,10 @@ def disarm(distribution: Distribution, f: SampleFunction) -> Tensor:
         TypeError: The distribution is not binary.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import Bernoulli
-        >>> from relaxit_torch.estimators import disarm
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(3, requires_grad=True)
-        >>> disarm(Bernoulli(logits=logits), lambda b: (b > 0.4).float()).sum().backward()
+        >>> bits = torch.distributions.Bernoulli(logits=logits)
+        >>> rt.estimators.disarm(bits, lambda b: (b > 0.4).float()).sum().backward()
         >>> logits.grad  # exact, because the logits are 0
         tensor([0.2500, 0.2500, 0.2500])
 

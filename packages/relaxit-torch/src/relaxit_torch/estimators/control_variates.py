@@ -39,14 +39,11 @@ def rebar(
             finite, or one of them does not broadcast.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import Bernoulli
-        >>> from relaxit_torch.estimators import rebar
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(3, requires_grad=True)
+        >>> bits = torch.distributions.Bernoulli(logits=logits)
         >>> temperature = torch.tensor(0.5, requires_grad=True)
-        >>> loss = rebar(
-        ...     Bernoulli(logits=logits), lambda b: (b - 0.4) ** 2, temperature=temperature
-        ... )
+        >>> loss = rt.estimators.rebar(bits, lambda b: (b - 0.4) ** 2, temperature=temperature)
         >>> loss.sum().backward()
         >>> temperature.grad.shape  # descending it lowers the variance
         torch.Size([])
@@ -98,19 +95,15 @@ def relax(
             `control_variate`; or one of them does not broadcast.
 
     Example:
-        >>> import torch
-        >>> from torch import nn
-        >>> from torch.distributions import OneHotCategorical
-        >>> from relaxit_torch.estimators import relax
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(8, 4, requires_grad=True)
-        >>> critic = nn.Sequential(nn.Linear(4, 10), nn.Tanh(), nn.Linear(10, 1), nn.Flatten(0))
+        >>> categories = torch.distributions.OneHotCategorical(logits=logits)
+        >>> critic = torch.nn.Sequential(torch.nn.Linear(4, 1), torch.nn.Flatten(0))
         >>> black_box = lambda z: z.argmax(-1).float()
-        >>> loss = relax(
-        ...     OneHotCategorical(logits=logits), black_box, control_variate=critic, scale=0
-        ... )
+        >>> loss = rt.estimators.relax(categories, black_box, control_variate=critic, scale=0)
         >>> loss.sum().backward()  # gradients for the logits and the critic
         >>> critic[0].weight.grad.shape
-        torch.Size([10, 4])
+        torch.Size([1, 4])
 
     References:
         Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), Backpropagation through the Void: Optimizing

@@ -26,12 +26,11 @@ def exact(distribution: Distribution, f: SampleFunction, *, max_states: int = MA
         ValueError: An event has more than `max_states` states.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import OneHotCategorical
-        >>> from relaxit_torch.estimators import exact
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(4, requires_grad=True)
+        >>> categories = torch.distributions.OneHotCategorical(logits=logits)
         >>> payoff = torch.tensor([0.0, 1.0, 2.0, 5.0])
-        >>> expected = exact(OneHotCategorical(logits=logits), lambda z: z @ payoff)
+        >>> expected = rt.estimators.exact(categories, lambda z: z @ payoff)
         >>> expected
         tensor(2., grad_fn=<SumBackward1>)
         >>> expected.backward()

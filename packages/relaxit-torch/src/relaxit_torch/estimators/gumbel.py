@@ -36,13 +36,11 @@ def gumbel_softmax(
         ValueError: `temperature` is not positive and finite, or does not broadcast.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import OneHotCategorical
-        >>> from relaxit_torch.estimators import gumbel_softmax
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(8, 4, requires_grad=True)
-        >>> value = gumbel_softmax(
-        ...     OneHotCategorical(logits=logits), lambda c: c[..., 0].square(), temperature=0.5
-        ... )
+        >>> categories = torch.distributions.OneHotCategorical(logits=logits)
+        >>> f = lambda c: c[..., 0].square()
+        >>> value = rt.estimators.gumbel_softmax(categories, f, temperature=0.5)
         >>> value.shape
         torch.Size([8])
 
@@ -70,13 +68,10 @@ def gumbel_softmax_straight_through(
         ValueError: `temperature` is not positive and finite, or does not broadcast.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import OneHotCategorical
-        >>> from relaxit_torch.estimators import gumbel_softmax_straight_through
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(8, 4, requires_grad=True)
-        >>> value = gumbel_softmax_straight_through(
-        ...     OneHotCategorical(logits=logits), lambda z: z[..., 0], temperature=0.5
-        ... )
+        >>> categories = torch.distributions.OneHotCategorical(logits=logits)
+        >>> value = rt.estimators.gumbel_softmax_straight_through(categories, lambda z: z[..., 0])
         >>> bool(((value == 0) | (value == 1)).all())
         True
 
@@ -114,13 +109,10 @@ def gumbel_rao(
             is not a positive integer.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import OneHotCategorical
-        >>> from relaxit_torch.estimators import gumbel_rao
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(8, 4, requires_grad=True)
-        >>> value = gumbel_rao(
-        ...     OneHotCategorical(logits=logits), lambda z: z[..., 0], temperature=0.5, samples=100
-        ... )
+        >>> categories = torch.distributions.OneHotCategorical(logits=logits)
+        >>> value = rt.estimators.gumbel_rao(categories, lambda z: z[..., 0], samples=100)
         >>> bool(((value == 0) | (value == 1)).all())
         True
 

@@ -38,16 +38,12 @@ def score_function(
             `baseline` is none of the above, not finite, or does not broadcast.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import OneHotCategorical
-        >>> from relaxit_torch.estimators import score_function
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(4, requires_grad=True)
+        >>> categories = torch.distributions.OneHotCategorical(logits=logits)
         >>> payoff = torch.tensor([0.0, 1.0, 2.0, 5.0])
-        >>> loss = score_function(
-        ...     OneHotCategorical(logits=logits),
-        ...     lambda z: z @ payoff,
-        ...     samples=8,
-        ...     baseline="leave_one_out",
+        >>> loss = rt.estimators.score_function(
+        ...     categories, lambda z: z @ payoff, samples=8, baseline="leave_one_out"
         ... )
         >>> loss.backward()
         >>> bool(logits.grad.isfinite().all())

@@ -27,12 +27,11 @@ def straight_through(distribution: Distribution, f: SampleFunction) -> Tensor:
         ValueError: `f` is not differentiable.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import OneHotCategorical
-        >>> from relaxit_torch.estimators import straight_through
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(4, requires_grad=True)
+        >>> categories = torch.distributions.OneHotCategorical(logits=logits)
         >>> payoff = torch.tensor([0.0, 1.0, 2.0, 5.0])
-        >>> straight_through(OneHotCategorical(logits=logits), lambda z: z @ payoff).backward()
+        >>> rt.estimators.straight_through(categories, lambda z: z @ payoff).backward()
         >>> logits.grad  # exact, because f is linear
         tensor([-0.5000, -0.2500,  0.0000,  0.7500])
 
@@ -70,14 +69,11 @@ def decoupled_straight_through(
         ValueError: `temperature` is not positive and finite, or does not broadcast.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import Bernoulli
-        >>> from relaxit_torch.estimators import decoupled_straight_through
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(3, requires_grad=True)
-        >>> value = decoupled_straight_through(
-        ...     Bernoulli(logits=logits), lambda b: b, backward_temperature=2.0
-        ... )
-        >>> value.sum().backward()
+        >>> bits = torch.distributions.Bernoulli(logits=logits)
+        >>> estimator = rt.estimators.decoupled_straight_through
+        >>> estimator(bits, lambda b: b, backward_temperature=2.0).sum().backward()
         >>> logits.grad  # p (1 - p) / 2
         tensor([0.1250, 0.1250, 0.1250])
 
@@ -121,11 +117,10 @@ def reinmax(
         ValueError: `temperature` is not positive and finite, or does not broadcast.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import Bernoulli
-        >>> from relaxit_torch.estimators import reinmax
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(3, requires_grad=True)
-        >>> reinmax(Bernoulli(logits=logits), lambda b: (b - 0.4) ** 2).sum().backward()
+        >>> bits = torch.distributions.Bernoulli(logits=logits)
+        >>> rt.estimators.reinmax(bits, lambda b: (b - 0.4) ** 2).sum().backward()
         >>> logits.grad.shape
         torch.Size([3])
 

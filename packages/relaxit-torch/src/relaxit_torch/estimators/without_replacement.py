@@ -42,12 +42,11 @@ def unordered_set(
             the number of states.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import OneHotCategorical
-        >>> from relaxit_torch.estimators import unordered_set
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(4, requires_grad=True)
+        >>> categories = torch.distributions.OneHotCategorical(logits=logits)
         >>> payoff = torch.tensor([0.0, 1.0, 2.0, 3.0])
-        >>> value = unordered_set(OneHotCategorical(logits=logits), lambda z: z @ payoff, k=4)
+        >>> value = rt.estimators.unordered_set(categories, lambda z: z @ payoff, k=4)
         >>> value.backward()
         >>> logits.grad  # exact, because all states are drawn
         tensor([-0.3750, -0.1250,  0.1250,  0.3750])
