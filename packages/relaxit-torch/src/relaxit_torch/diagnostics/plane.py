@@ -30,9 +30,8 @@ def bias_variance_plane(measured: Sequence[GradientRow], axes: Any) -> Figure:
     column = 0.2 * least
     names = list(dict.fromkeys(row.estimator for row in shown))
     for i, name in enumerate(names):
-        aside = column * 2 ** (
-            (i + 0.5) / len(names) - 0.5
-        )  # side by side, so that no marker hides another
+        # Side by side, so that no marker hides another.
+        aside = column * 2 ** ((i + 0.5) / len(names) - 0.5)
         rows = [row for row in shown if row.estimator == name]
         rows.sort(key=lambda row: row.temperature or 0)
         x = [row.bias_squared if row.has_bias else aside for row in rows]

@@ -83,7 +83,7 @@ def gradient_report(
         estimator  temperature  bias_squared ...
     """
     if temperatures is not None and not len(temperatures):
-        raise ValueError("temperatures must be numbers or None, but got none")
+        raise ValueError("temperatures must be None or have an entry, but got none")
     if check_count("samples", samples) < 2:
         raise ValueError(f"samples must be an integer of at least 2, but got {samples}")
     chunk = samples if chunk_size is None else check_count("chunk_size", chunk_size)

@@ -15,7 +15,7 @@ class GradientRow:
 
     estimator: str
     temperature: float | None
-    """None for an estimator with no temperature, or with several."""
+    """None for an estimator without a temperature, or with a tensor of several."""
     bias_squared: float
     """The squared distance between the mean draw and the exact gradient. The expected contribution
     of noise is subtracted, so it may be slightly negative."""

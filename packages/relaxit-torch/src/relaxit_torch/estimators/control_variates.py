@@ -66,14 +66,14 @@ def relax(
 ) -> Tensor:
     r"""RELAX: the score function, with any differentiable function as the control variate.
 
-    Scores $s = \theta + \text{noise}$ harden to the sample $z$. $\tilde s$ are scores drawn given
-    $z$, as a function of $\theta$. With a control variate $c$,
+    Scores $s = \theta + \text{noise}$ harden to the sample $z$. The scores $\tilde s$ are drawn
+    given $z$. With a control variate $c$,
 
     $$\hat g = (f(z) - c(\tilde s)) \nabla \log p(z) + \nabla c(s) - \nabla c(\tilde s), \qquad
       c(s) = \eta f(\operatorname{softmax}(s / \tau)) + r(s).$$
 
-    The noise of $\tilde s$ is chosen such that $\tilde s = s$. The two differ only in their
-    derivatives, so $c$ is evaluated once.
+    Both have noise for which $\tilde s = s$. They differ only in their derivatives with respect to
+    $\theta$, so $c$ is evaluated once.
 
     Unbiased for every control variate, temperature and scale. Evaluations of `f`: 2, one of them on
     a relaxed sample, where `f` must be differentiable. With `scale=0`, `f` is evaluated once and

@@ -66,7 +66,7 @@ def decoupled_straight_through(
         backward_temperature: $\tau_b > 0$.
 
     Raises:
-        ValueError: `temperature` is not positive and finite, or does not broadcast.
+        ValueError: A temperature is not positive and finite, or does not broadcast.
 
     Example:
         >>> import torch, relaxit_torch as rt

@@ -84,8 +84,8 @@ def _leave_out_ratios(log_weights: Tensor) -> tuple[Tensor, Tensor]:
     r"""$\log R(z)$, `(*batch, k)`, and $\log R_z(z')$, `(*batch, k, k)`, 0 on the diagonal.
 
     A weight is a value's probability divided by the probability of all values that are not drawn.
-    The integral of `PlackettLuce.subset_log_prob` has one factor per value of the set, and its
-    integral without a value lacks only the factor of this value.
+    `PlackettLuce.subset_log_prob` integrates a product of one factor per value of the set. To leave
+    a value out is to leave out its factor.
     """
     log_factors, log_measure = product_integrand(log_weights)  # (nodes, *batch, k)
     integrand = log_factors.sum(-1) + log_measure

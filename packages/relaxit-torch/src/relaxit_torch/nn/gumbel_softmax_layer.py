@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from relaxit_torch import functional
 from relaxit_torch.core import constraints
 from relaxit_torch.core.parameters import check_number
+from relaxit_torch.functional import gumbel_softmax
 from relaxit_torch.nn.temperature_schedule import TemperatureSchedule
 from relaxit_torch.numerics.top_k import hardmax
 
@@ -70,7 +70,7 @@ class GumbelSoftmaxLayer(nn.Module):
             TypeError: `logits` are not floating-point, in training.
         """
         if self.training:
-            return functional.gumbel_softmax(logits, self.temperature, self.hard, self.dim)
+            return gumbel_softmax(logits, self.temperature, self.hard, self.dim)
         return hardmax(logits, self.dim)
 
     def get_extra_state(self) -> dict[str, Any]:
