@@ -352,5 +352,7 @@ def test_any_callable_is_an_estimator_and_a_mean_of_0_stays_0() -> None:
     assert row.estimator == "Nothing"
     assert (row.variance, row.cosine_of_mean) == (0, 0)
     assert row.bias_squared > 0
-    with pytest.raises(ValueError, match="temperatures must be numbers or None, but got none"):
+    with pytest.raises(
+        ValueError, match="temperatures must be None or have an entry, but got none"
+    ):
         gradient_report([Nothing()], distribution, lambda z: z[..., 0], samples=5, temperatures=[])

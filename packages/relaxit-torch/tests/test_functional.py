@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -117,6 +118,28 @@ def test_an_impossible_category_gets_0_and_spoils_no_gradient(function, dtype, d
         assert leaf.grad.isfinite().all()
         assert leaf.grad.any()
     assert (logits.grad[:, 1::2] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(gumbel_softmax, id="gumbel_softmax"),
+        pytest.param(partial(gumbel_softmax, hard=True), id="gumbel_softmax, hard"),
+        pytest.param(partial(relaxed_top_k, k=2), id="relaxed_top_k"),
+    ],
+)
+def test_autocast_lowers_nothing(function, dtype: torch.dtype) -> None:
+    def value_and_gradient(enabled: bool) -> tuple[Tensor, Tensor]:
+        torch.manual_seed(1)
+        logits = torch.randn(5, 4).requires_grad_()
+        with torch.autocast("cpu", dtype, enabled=enabled):
+            value = function(logits)
+            (value * torch.arange(4.0)).sum().backward()
+        return value.detach(), logits.grad
+
+    for found, expected in zip(value_and_gradient(True), value_and_gradient(False), strict=True):
+        assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])

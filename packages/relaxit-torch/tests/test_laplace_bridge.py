@@ -277,6 +277,30 @@ def test_low_precision_is_computed_in_float32_and_rounded_once(dtype) -> None:
         assert torch.equal(low, high.to(dtype))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_autocast_lowers_nothing(dtype: torch.dtype) -> None:
+    a = torch.tensor([[0.5, 2.0, 7.0], [1.3, 0.1, 90.0]])
+    mu, covariance = gaussian_from_concentration(a)
+    full = rt.LogisticNormalSoftmax(mu, covariance_matrix=covariance + 0.3 * torch.eye(3))
+
+    def everything() -> list[torch.Tensor]:
+        normal = to_logistic_normal(Dirichlet(a))
+        return [
+            normal.loc,
+            normal.scale,
+            *gaussian_from_concentration(a),
+            concentration_from_gaussian(mu, covariance.diagonal(dim1=-2, dim2=-1)),
+            to_dirichlet(normal).concentration,
+            to_dirichlet(full).concentration,
+        ]
+
+    expected = everything()
+    with torch.autocast("cpu", dtype):
+        found = everything()
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+
+
 def test_ratios_of_a_hundred_nats_do_not_overflow_on_the_way() -> None:
     mu = torch.tensor([60.0, -20.0, -40.0])
     found = concentration_from_gaussian(mu, torch.tensor([1.0, 1.0, 1.0]))
