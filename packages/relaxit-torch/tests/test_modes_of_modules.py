@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import relaxit_torch
+from relaxit_torch.numerics import noise
 
 FEATURES = 6
 CORRELATION = 0.6 * torch.eye(FEATURES) + 0.4
@@ -31,6 +32,12 @@ each_size = pytest.mark.parametrize("examples", [4, 700], ids=lambda n: f"{n} ex
 training_and_evaluation = pytest.mark.parametrize(
     "training", [True, False], ids=["training", "evaluation"]
 )
+
+
+@pytest.fixture(autouse=True)
+def same_integers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eager code draws its random integers as all other modes do: one by one, not in words."""
+    monkeypatch.setattr(noise.RandomIntegers, "apply", noise.RandomIntegers.plain)
 
 
 def example(*batch: int) -> Tensor:
