@@ -136,8 +136,8 @@ def concentration_from_gaussian(
     """
     if mu.shape[-1:] != variance.shape[-1:]:
         raise ValueError(
-            f"mu and variance must have one size, but got mu {tuple(mu.shape)}, "
-            f"variance {tuple(variance.shape)}"
+            f"mu and variance must have the same last dimension, but got shapes {tuple(mu.shape)} "
+            f"and {tuple(variance.shape)}"
         )
     if _wanted(validate_args):
         check("mu", mu, constraints.real_vector)
