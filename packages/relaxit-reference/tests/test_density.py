@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from relaxit_reference import Spec, load_specs
-from relaxit_reference.spec import Law
+from relaxit_reference.spec import Property
 from relaxit_reference.testing import statistics, strategies
 from relaxit_reference.testing.gradients import surrogate_pullback
-from relaxit_reference.testing.laws import CHECKS, check_law
+from relaxit_reference.testing.properties import CHECKS, check_property
 
-LAWS = [
-    pytest.param(variant, law, id=f"{variant}: {law}")
+PROPERTIES = [
+    pytest.param(variant, claim, id=f"{variant}: {claim}")
     for spec in load_specs()
     for variant in spec.with_variants()
-    for law in variant.laws
+    for claim in variant.properties
 ]
 
 
@@ -49,7 +49,7 @@ def test_the_density_from_the_noise_is_that_of_the_value(spec: Spec) -> None:
 def test_samples_follow_the_density(spec: Spec) -> None:
     law = draw(spec, 44)
     sample = law.rvs(20_000, random_state=45)
-    assert statistics.law_against_density(sample, law) > statistics.ALARM_RATE
+    assert statistics.sample_against_density(sample, law) > statistics.ALARM_RATE
 
 
 def test_the_cdf_is_that_of_the_samples_and_inverts_the_quantiles(spec: Spec) -> None:
@@ -92,7 +92,7 @@ def test_the_variance_is_that_of_samples(spec: Spec) -> None:
     assert np.all(np.abs(squares.mean(0) - law.var()) <= 5.5 * deviation)
 
 
-def check(law: Law, of: Spec, factor: float = 1.0) -> None:
+def check(claim: Property, of: Spec, factor: float = 1.0) -> None:
     """That of the reference, with a gradient that is too long by this factor."""
 
     def make(parameters):
@@ -101,18 +101,20 @@ def check(law: Law, of: Spec, factor: float = 1.0) -> None:
     def pullback(parameters, noise, cotangent, name):
         return factor * surrogate_pullback(of, parameters, noise, cotangent, name)
 
-    check_law(law, of, make, pullback)
+    check_property(claim, of, make, pullback)
 
 
 @pytest.mark.equivalence
-@pytest.mark.parametrize(("of", "law"), LAWS)
-def test_the_law_holds(of: Spec, law: Law) -> None:
-    check(law, of)
+@pytest.mark.parametrize(("of", "claim"), PROPERTIES)
+def test_the_property_holds(of: Spec, claim: Property) -> None:
+    check(claim, of)
 
 
-def bias_of(name: str) -> tuple[Law, Spec]:
-    pairs = (parameter.values for parameter in LAWS)
-    return next((law, of) for of, law in pairs if (str(of), law.kind) == (name, "gradient_bias"))
+def bias_of(name: str) -> tuple[Property, Spec]:
+    pairs = (parameter.values for parameter in PROPERTIES)
+    return next(
+        (claim, of) for of, claim in pairs if (str(of), claim.kind) == (name, "gradient_bias")
+    )
 
 
 OTHERS = {
@@ -128,9 +130,9 @@ OTHERS = {
     ("name", "expected"), [(name, word) for name, words in OTHERS.items() for word in words]
 )
 def test_the_bias_of_another_gradient_is_refused(name: str, expected: str) -> None:
-    law, of = bias_of(name)
+    claim, of = bias_of(name)
     with pytest.raises(AssertionError, match="the relative errors are"):
-        check(replace(law, expected=expected), of)
+        check(replace(claim, expected=expected), of)
 
 
 @pytest.mark.parametrize("name", ["LogisticNormalSoftmax", "StraightThroughBernoulli"])
@@ -139,5 +141,7 @@ def test_a_gradient_that_is_five_percent_too_short_is_refused(name: str) -> None
         check(*bias_of(name), factor=0.95)
 
 
-def test_every_kind_of_law_is_held_by_some_specification() -> None:
-    assert {law.kind for _, law in (parameter.values for parameter in LAWS)} == set(CHECKS)
+def test_every_kind_of_property_is_held_by_some_specification() -> None:
+    assert {claim.kind for _, claim in (parameter.values for parameter in PROPERTIES)} == set(
+        CHECKS
+    )

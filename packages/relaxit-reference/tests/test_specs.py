@@ -14,7 +14,7 @@ import pytest
 
 import relaxit_reference
 from relaxit_reference import Spec, SpecError, domains, load_spec, load_specs
-from relaxit_reference.spec import CLOSED_FORMS, SPECS, Law, Variant, read_spec
+from relaxit_reference.spec import CLOSED_FORMS, SPECS, Property, Variant, read_spec
 
 FOLDER = Path(__file__).parents[3] / "specs"
 ORIGINAL = (SPECS / "gumbel_softmax.toml").read_text(encoding="utf-8")
@@ -118,7 +118,11 @@ WRONG = {
         "",
         "missing key 'noise'",
     ),
-    "a missing key in a table": ('law = "gumbel"\n', "", "noise: missing key 'law'"),
+    "a missing key in a table": (
+        'distribution = "gumbel"\n',
+        "",
+        "noise: missing key 'distribution'",
+    ),
     "a string for a number": ("event_dim = 1", 'event_dim = "1"', "event_dim: must be of type int"),
     "a boolean for a number": (
         "event_dim = 1",
@@ -145,7 +149,11 @@ WRONG = {
         'kind = "relaxed"',
         "kind: must be one of relaxation, discrete, map, but got 'relaxed'",
     ),
-    "an unknown law of noise": ('law = "gumbel"', 'law = "cauchy"', "law: must be one of uniform"),
+    "an unknown distribution of noise": (
+        'distribution = "gumbel"',
+        'distribution = "cauchy"',
+        "distribution: must be one of uniform",
+    ),
     "an unknown domain": (
         '{ kind = "simplex" }',
         '{ kind = "simplices" }',
@@ -201,25 +209,25 @@ WRONG = {
         'closed_forms = ["mean", "spread"]',
         "closed_forms: unknown closed form 'spread'",
     ),
-    "a law of a parameter that is not there": (
+    "a property of a parameter that is not there": (
         'parameter = "temperature"\nto = "zero"',
         'parameter = "tau"\nto = "zero"',
-        "laws: parameter: no parameter is called 'tau'",
+        "properties: parameter: no parameter is called 'tau'",
     ),
-    "a law without a key that it needs": (
+    "a property without a key that it needs": (
         'to = "zero"\n',
         "",
-        "laws: limit: to must be one of zero, infinity, but got None",
+        "properties: limit: to must be one of zero, infinity, but got None",
     ),
-    "a law with a word that its check does not know": (
+    "a property with a word that its check does not know": (
         'expected = "discrete"',
         'expected = "dicsrete"',
-        "laws: limit: expected must be one of discrete, uniform, but got 'dicsrete'",
+        "properties: limit: expected must be one of discrete, uniform, but got 'dicsrete'",
     ),
-    "a law of no parameter": (
+    "a property of no parameter": (
         'map = "shift"\nparameter = "logits"',
         'map = "shift"',
-        "laws: invariance: missing key 'parameter'",
+        "properties: invariance: missing key 'parameter'",
     ),
     "a range that is not one": (
         "moderate = [0.7, 5.0]",
@@ -285,7 +293,7 @@ def page() -> str:
     return (FOLDER / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("key", sorted({*keys(Spec), *keys(Variant), *keys(Law)}))
+@pytest.mark.parametrize("key", sorted({*keys(Spec), *keys(Variant), *keys(Property)}))
 def test_the_page_of_the_format_explains_every_key(key: str, page: str) -> None:
     assert f"`{key}`" in page
 

@@ -202,7 +202,7 @@ def test_noise_has_the_shape_of_samples_batch_and_event(data: Any, spec: Spec) -
     noise = data.draw(strategies.noise(spec, parameters, np.float64))
     end = (*law.batch_shape, *law.noise_shape)
     assert noise.shape in (end, (2, *end))
-    low, high = draws.NOISE_RANGE[spec.noise.law]
+    low, high = draws.NOISE_RANGE[spec.noise.distribution]
     assert np.all((noise >= low) & (noise <= high))
 
 

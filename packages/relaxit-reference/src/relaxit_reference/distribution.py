@@ -130,7 +130,7 @@ class ReferenceDistribution:
             "logistic": random.logistic,
         }
         shape = (*sample, *self.batch_shape, *self.noise_shape)
-        return np.asarray(laws[self.spec.noise.law](size=shape))
+        return np.asarray(laws[self.spec.noise.distribution](size=shape))
 
     def rvs(self, size: Size = None, random_state: RandomState = None) -> Array:
         """Draws values of shape `(*size, *batch_shape, *event_shape)`."""

@@ -58,9 +58,9 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Noise:
-    """The law of one entry of the base noise, and the shape of the noise of one event."""
+    """The distribution of one entry of the base noise, and the shape of the noise of one event."""
 
-    law: Literal["uniform", "gumbel", "logistic", "normal"]
+    distribution: Literal["uniform", "gumbel", "logistic", "normal"]
     symbol: str
     shape: tuple[str, ...]
 
@@ -76,10 +76,10 @@ class Relax:
 
 @dataclass(frozen=True)
 class Harden:
-    """The map from value to discrete value; whether it has the discrete law or only its mean."""
+    """The map to a discrete value; whether that has the discrete distribution, or only its mean."""
 
     latex: str
-    law: Literal["exact", "mean"]
+    matches: Literal["distribution", "mean"]
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ class Density:
 
 
 @dataclass(frozen=True)
-class Law:
-    """A property of the distribution; `kind` names the check in `testing/laws.py`."""
+class Property:
+    """A property of the distribution; `kind` names the check in `testing/properties.py`."""
 
     kind: Literal["limit", "symmetry", "invariance", "gradient_bias"]
     parameter: str | None = None
@@ -120,7 +120,7 @@ class Variant:
     relax: Mapping[str, Any] = field(default_factory=dict)
     harden: Mapping[str, Any] = field(default_factory=dict)
     density: Mapping[str, Any] = field(default_factory=dict)
-    laws: tuple[Law, ...] | None = None
+    properties: tuple[Property, ...] | None = None
     cases: tuple[Case, ...] = ()
 
 
@@ -146,7 +146,7 @@ class Direction:
 _NOT_OF_A_MAP = typing.cast("Any", None)
 """Maps between distributions have no noise; all others must, so that nobody need ask."""
 
-LAWS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+PROPERTIES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "limit": {"to": ("zero", "infinity"), "expected": ("discrete", "uniform")},
     "symmetry": {"map": ("complement", "reflection", "negation", "permutation")},
     "invariance": {"map": ("shift",)},
@@ -162,7 +162,7 @@ LAWS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         )
     },
 }
-"""The keys that each kind of law needs, with the values that its check knows."""
+"""The keys that each kind of property needs, with the values that its check knows."""
 
 CLOSED_FORMS = ("cdf", "icdf", "mean", "variance", "mode", "entropy", "kl")
 
@@ -190,7 +190,7 @@ class Spec:
     sizes: tuple[int, ...] = (3, 2, 5)
     kl_needs_equal: tuple[str, ...] = ()
     harden: Harden | None = None
-    laws: tuple[Law, ...] = ()
+    properties: tuple[Property, ...] = ()
     variants: tuple[Variant, ...] = ()
     cases: tuple[Case, ...] = ()
     optional: tuple[str, ...] = field(default=(), metadata={"derived": True})
@@ -248,7 +248,7 @@ class Spec:
                         raise SpecError(f"{where}{key}: unknown key")
                 parsed = {k: parse(hints[k], v, f"{where}{k}: ") for k, v in table.items()}
                 changes[name] = dataclasses.replace(section, **parsed)
-        for name in ("use", "closed_forms", "kl_needs_equal", "laws"):
+        for name in ("use", "closed_forms", "kl_needs_equal", "properties"):
             if getattr(variant, name) is not None:
                 changes[name] = getattr(variant, name)
         return dataclasses.replace(
@@ -386,21 +386,26 @@ def _check(spec: Spec, path: Path) -> None:
     for name in spec.counts:
         require(name in spec.arguments, f"arguments: there must be a number for {name!r}")
     for each in spec.with_variants():
-        for law in each.laws:
-            for key, values in LAWS[law.kind].items():
-                found_value = getattr(law, key)
+        for claim in each.properties:
+            for key, values in PROPERTIES[claim.kind].items():
+                found_value = getattr(claim, key)
                 require(
                     found_value in values,
-                    f"laws: {law.kind}: {key} must be one of {', '.join(values)}, "
+                    f"properties: {claim.kind}: {key} must be one of {', '.join(values)}, "
                     f"but got {found_value!r}",
                 )
-            if law.kind != "gradient_bias":
-                require(law.parameter is not None, f"laws: {law.kind}: missing key 'parameter'")
+            if claim.kind != "gradient_bias":
+                require(
+                    claim.parameter is not None,
+                    f"properties: {claim.kind}: missing key 'parameter'",
+                )
         for form in each.closed_forms:
             require(form in CLOSED_FORMS, f"closed_forms: unknown closed form {form!r}")
         mentioned = {
             "kl_needs_equal": list(each.kl_needs_equal),
-            "laws: parameter": [law.parameter for law in each.laws if law.parameter is not None],
+            "properties: parameter": [
+                claim.parameter for claim in each.properties if claim.parameter is not None
+            ],
             "cases: parameters": [name for case in each.cases for name in case.parameters],
         }
         for where, names in mentioned.items():

@@ -109,7 +109,7 @@ def log_prob_tolerance(
             logs = np.abs(np.log(parameter) if in_logs else parameter)
         size = size + np.where(np.isfinite(logs), logs, 0).sum(axes)
     rounding = np.where(np.isfinite(log_prob), np.abs(log_prob), 0) + entries * size
-    if spec.noise.law == "normal" and spec.event_dim:
+    if spec.noise.distribution == "normal" and spec.event_dim:
 
         def of_parameters(**parameters: Any) -> Array:
             law = spec.reference_class(**parameters, **spec.arguments)

@@ -195,10 +195,10 @@ def _rows(half: Half, unit: Answers) -> Iterator[str]:
 
 def _not_invariant(half: Half, unit: Answers) -> Iterator[str]:
     """The invariances that the specification states and the candidate lacks."""
-    for law in half.spec.laws:
-        name = law.parameter or ""
+    for claim in half.spec.properties:
+        name = claim.parameter or ""
         for probe, answer in unit:
-            if (law.kind, law.map) != ("invariance", "shift") or name not in probe.parameters:
+            if (claim.kind, claim.map) != ("invariance", "shift") or name not in probe.parameters:
                 continue
             shifted = {**probe.parameters, name: probe.parameters[name] + 1}
             change = np.abs(half.answer(half.argument(probe), shifted) - answer)

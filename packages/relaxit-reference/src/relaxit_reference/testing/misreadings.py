@@ -80,9 +80,10 @@ def _parameters(spec: Spec, parameters: Parameters) -> Iterator[tuple[str, dict[
 
 def _noise(spec: Spec, probe: Probe) -> Iterator[tuple[str, Array]]:
     yield "with the noise negated", -probe.noise
-    if spec.noise.law in FROM_UNIFORM:
-        words = f"with {spec.noise.law} noise formed again from the noise, as if that were uniform"
-        yield words, FROM_UNIFORM[spec.noise.law](probe.noise)
+    if spec.noise.distribution in FROM_UNIFORM:
+        kind = spec.noise.distribution
+        words = f"with {kind} noise formed again from the noise, as if that were uniform"
+        yield words, FROM_UNIFORM[kind](probe.noise)
     yield "with the noise ignored", np.zeros_like(probe.noise)
     if len(spec.noise.shape) > 1:
         yield "with the rows of the noise in reverse order", probe.noise[..., ::-1, :]

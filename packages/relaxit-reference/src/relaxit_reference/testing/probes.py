@@ -140,7 +140,7 @@ def _probe(
                 parameters[name] = domain.from_chart(random.uniform(*RARE, size=free))
     law = reference(spec, parameters)
     noise = law.noise(SAMPLES, random)
-    low, high = NOISE_RANGE[spec.noise.law]
+    low, high = NOISE_RANGE[spec.noise.distribution]
     if region == "unit":
         noise = random.uniform(*UNIT, size=noise.shape)
     elif region == "typical":

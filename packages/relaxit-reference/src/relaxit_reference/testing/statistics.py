@@ -138,7 +138,7 @@ ATOM_CELLS = np.linspace(0, 1, 11)
 """Cells between the atoms of a mixed law, as fractions of their distance."""
 
 
-def law_against_density(sample: Array, law: Any) -> float:
+def sample_against_density(sample: Array, law: Any) -> float:
     """The p-value of a sample against the density of `law`: chi-square over cells, and atoms.
 
     Cells in more than two free coordinates are too many; there it is that of likelihood ratios.

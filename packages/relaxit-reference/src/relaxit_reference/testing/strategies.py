@@ -48,7 +48,7 @@ def noise(draw: st.DrawFn, spec: Spec, parameters: Mapping[str, Array], dtype: A
     """Base noise for `parameters`, tails included, with or without a sample dimension."""
     law = spec.reference_class(**parameters, **spec.arguments)
     sample = draw(st.sampled_from([(), (2,)]))
-    low, high = NOISE_RANGE[spec.noise.law]
+    low, high = NOISE_RANGE[spec.noise.distribution]
     shape = (*sample, *law.batch_shape, *law.noise_shape)
     drawn: NDArray[Any] = draw(arrays(np.float64, shape, elements=st.floats(low, high)))
     return drawn.astype(dtype).astype(np.float64)

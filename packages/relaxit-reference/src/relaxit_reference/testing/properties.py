@@ -1,4 +1,4 @@
-"""The checks of the `[[laws]]` of a specification, one for each kind.
+"""The checks of the `[[properties]]` of a specification, one for each kind.
 
 An implementation is given as two functions: `make(parameters)` returns an object with the methods
 of a reference distribution, and `pullback(parameters, noise, cotangent, name)` the derivative of
@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit
 
 from relaxit_reference.domains import Array, LogSimplex, Real
-from relaxit_reference.spec import Law, Spec
+from relaxit_reference.spec import Property, Spec
 from relaxit_reference.testing.draws import Ranges, random_parameters
 from relaxit_reference.testing.statistics import total_mass
 
@@ -32,9 +32,9 @@ ROUNDING = 1e-6
 """Of a true gradient, by central differences, relative to it: some have no other noise."""
 
 
-def check_law(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
+def check_property(claim: Property, spec: Spec, make: Make, pullback: Pullback) -> None:
     """Raises AssertionError, with the numbers, if an implementation does not have the property."""
-    CHECKS[law.kind](law, spec, make, pullback)
+    CHECKS[claim.kind](claim, spec, make, pullback)
 
 
 def _parameters(
@@ -45,15 +45,15 @@ def _parameters(
     return {**drawn, **{name: np.asarray(value) for name, value in (fixed or {}).items()}}
 
 
-def _limit(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
+def _limit(claim: Property, spec: Spec, make: Make, pullback: Pullback) -> None:
     """Values come arbitrarily close to the discrete ones, or to the centre of the support."""
-    name = law.parameter or "temperature"
-    towards = (1.0, 0.1, 0.01) if law.to == "zero" else (10.0, 100.0, 10_000.0)
+    name = claim.parameter or "temperature"
+    towards = (1.0, 0.1, 0.01) if claim.to == "zero" else (10.0, 100.0, 10_000.0)
     distances = []
     for value in towards:
         limiting = make(_parameters(spec, {name: value}))
         sample = limiting.rvs(SAMPLES, 3)
-        if law.expected == "discrete":
+        if claim.expected == "discrete":
             goal = limiting.harden(sample)
         else:
             chart = spec.relax.support
@@ -64,8 +64,8 @@ def _limit(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
     bound = 2 * min(towards[-1], 1 / towards[-1])
     reached = bool(np.all(np.diff(distances) <= 0)) and distances[-1] <= bound
     assert reached, (
-        f"as {name} goes to {law.to}, the mean distance to {law.expected} values must fall below "
-        f"{bound:g}, but at {name} = {towards} it is {distances}"
+        f"as {name} goes to {claim.to}, the mean distance to {claim.expected} values must fall "
+        f"below {bound:g}, but at {name} = {towards} it is {distances}"
     )
 
 
@@ -75,31 +75,31 @@ def _same_density(first: Any, second: Any, x: Array, image: Array, statement: st
     )
 
 
-def _symmetry(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
+def _symmetry(claim: Property, spec: Spec, make: Make, pullback: Pullback) -> None:
     """The law of the image of a value is that with the image of a parameter."""
-    parameters, name = _parameters(spec), law.parameter or "logits"
+    parameters, name = _parameters(spec), claim.parameter or "logits"
     original = make(parameters)
     x = original.rvs(50, 4)
-    if law.map == "permutation":
+    if claim.map == "permutation":
         order = np.roll(np.arange(parameters[name].shape[-1]), 1)
         image, mapped = x[..., order], parameters[name][..., order]
     else:
-        image = -x if law.map == "negation" else 1 - x
-        mapped = (1.0 if law.map == "reflection" else 0.0) - parameters[name]
-    statement = f"{law.map} of a value and of {name} must not change the density"
+        image = -x if claim.map == "negation" else 1 - x
+        mapped = (1.0 if claim.map == "reflection" else 0.0) - parameters[name]
+    statement = f"{claim.map} of a value and of {name} must not change the density"
     _same_density(original, make({**parameters, name: mapped}), x, image, statement)
 
 
-def _invariance(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
+def _invariance(claim: Property, spec: Spec, make: Make, pullback: Pullback) -> None:
     """Adding a constant to a parameter changes neither density nor map."""
-    parameters, name = _parameters(spec), law.parameter or "logits"
+    parameters, name = _parameters(spec), claim.parameter or "logits"
     original, shifted = make(parameters), make({**parameters, name: parameters[name] + 3.0})
     x, noise = original.rvs(50, 5), original.noise(50, 6)
     _same_density(original, shifted, x, x, f"adding 3 to {name} must not change the density")
     np.testing.assert_allclose(shifted.relax(noise), original.relax(noise), rtol=1e-11, atol=1e-13)
 
 
-def _gradient_bias(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
+def _gradient_bias(claim: Property, spec: Spec, make: Make, pullback: Pullback) -> None:
     """The mean gradient of E f of the backward pass against that of the discrete E f, enumerated.
 
     For a quadratic f the bias vanishes with the temperature in every relaxation of one variable. A
@@ -111,15 +111,15 @@ def _gradient_bias(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None
     """
     # Moderate, for a choice that is nearly certain has nearly no gradient.
     parameters = _parameters(spec, ranges=spec.moderate)
-    knob = law.parameter or "temperature"
-    values = (0.2, 1.0, 10.0) if law.to == "infinity" else (2.0, 0.5, 0.1)
+    knob = claim.parameter or "temperature"
+    values = (0.2, 1.0, 10.0) if claim.to == "infinity" else (2.0, 0.5, 0.1)
     settings = [{knob: np.asarray(value)} for value in values if knob in parameters] or [{}]
     if "backward_temperature" in parameters:  # goes where the other goes, and differs from it
         settings = [{**each, "backward_temperature": each[knob] / 2} for each in settings]
     names = ["logits"] if "logits" in parameters else sorted({*parameters} - {knob})
     names = [name for name in names if spec.parameters[name].domain.event_dim < 2]
-    true_gradient = _integrated_gradient if law.expected == "unbiased" else _enumerated_gradient
-    for f, expected in _objectives(make(parameters).event_shape)[law.expected or ""]:
+    true_gradient = _integrated_gradient if claim.expected == "unbiased" else _enumerated_gradient
+    for f, expected in _objectives(make(parameters).event_shape)[claim.expected or ""]:
         errors, noise = [], 0.0
         for setting in settings:
             at = {**parameters, **setting}
@@ -257,7 +257,7 @@ def _central_differences(
     return gradient
 
 
-CHECKS: dict[str, Callable[[Law, Spec, Make, Pullback], None]] = {
+CHECKS: dict[str, Callable[[Property, Spec, Make, Pullback], None]] = {
     "limit": _limit,
     "symmetry": _symmetry,
     "invariance": _invariance,
