@@ -12,8 +12,8 @@ import torch
 
 import relaxit_torch
 from relaxit_reference import Spec
+from relaxit_reference.comparison.draws import place_parameters
 from relaxit_reference.domains import Array
-from relaxit_reference.testing.draws import place_parameters
 from relaxit_reference.testing.statistics import ALARM_RATE, sample_against_density
 
 SAMPLES = 100_000

@@ -16,14 +16,15 @@ from scipy import stats
 
 import relaxit_reference
 from relaxit_reference import BinaryConcrete, GumbelSoftmax, Spec, load_spec
+from relaxit_reference.comparison import draws, messages
+from relaxit_reference.comparison.quadrature import total_mass
 from relaxit_reference.domains import Matrix, Simplex
-from relaxit_reference.testing import draws, messages, strategies
+from relaxit_reference.testing import strategies
 from relaxit_reference.testing.statistics import (
     ALARM_RATE,
     chi_square,
     kolmogorov_smirnov,
     projections,
-    total_mass,
     two_sample,
 )
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from relaxit_reference.comparison.draws import Ranges, random_parameters
+from relaxit_reference.comparison.quadrature import total_mass
 from relaxit_reference.domains import Array, LogSimplex, Real
 from relaxit_reference.spec import Property, Spec
-from relaxit_reference.testing.draws import Ranges, random_parameters
-from relaxit_reference.testing.statistics import total_mass
 
 Make = Callable[[Mapping[str, Any]], Any]
 Pullback = Callable[[Mapping[str, Any], Array, Array, str], Array]

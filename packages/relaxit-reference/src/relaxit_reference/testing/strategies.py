@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from relaxit_reference.comparison.draws import NOISE_RANGE, Ranges, place_parameters
+from relaxit_reference.comparison.draws import accepted_and_refused as accepted_and_refused
+from relaxit_reference.comparison.draws import random_parameters as random_parameters
 from relaxit_reference.domains import Array
 from relaxit_reference.spec import Spec
-from relaxit_reference.testing.draws import NOISE_RANGE, Ranges, place_parameters
-from relaxit_reference.testing.draws import accepted_and_refused as accepted_and_refused
-from relaxit_reference.testing.draws import random_parameters as random_parameters
 
 BATCH_SHAPES = ((), (1,), (3,), (2, 3))
 

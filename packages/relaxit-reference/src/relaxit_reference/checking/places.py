@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from relaxit_reference.checking.probes import Answers, CandidateError, Half, Probe
 from relaxit_reference.domains import Array, CategoryLogits, Domain, Interval, Real, Simplex
-from relaxit_reference.testing.probes import Answers, CandidateError, Half, Probe
 
 SHARE = 0.5
 """A number tells where the faults are if at least this share of the right answers lies beyond."""

@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relaxit_reference.domains import Array
-from relaxit_reference.spec import Spec, load_spec
-from relaxit_reference.testing.diagnosis import explain, normalised_axis, reduced
-from relaxit_reference.testing.messages import literal, reproduction
-from relaxit_reference.testing.probes import (
+from relaxit_reference.checking.diagnosis import explain, normalised_axis, reduced
+from relaxit_reference.checking.probes import (
     Answers,
     CandidateError,
     Half,
@@ -20,7 +17,10 @@ from relaxit_reference.testing.probes import (
     probes,
     reference,
 )
-from relaxit_reference.testing.report import Difference, Report
+from relaxit_reference.checking.report import Difference, Report
+from relaxit_reference.comparison.messages import literal, reproduction
+from relaxit_reference.domains import Array
+from relaxit_reference.spec import Spec, load_spec
 
 
 def check_distribution(candidate: Any, spec: Spec | str, *, seed: int = 0) -> Report:

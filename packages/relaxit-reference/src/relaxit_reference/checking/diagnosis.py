@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relaxit_reference.checking.atoms import at_atoms, between_atoms
+from relaxit_reference.checking.densities import mass, pasted
+from relaxit_reference.checking.misreadings import CHANGES, misreadings
+from relaxit_reference.checking.places import places
+from relaxit_reference.checking.probes import Answers, CandidateError, Half, reference
 from relaxit_reference.domains import Array, Boolean, LogSimplex, OneHot, Simplex
 from relaxit_reference.spec import load_spec
-from relaxit_reference.testing.atoms import at_atoms, between_atoms
-from relaxit_reference.testing.densities import mass, pasted
-from relaxit_reference.testing.misreadings import CHANGES, misreadings
-from relaxit_reference.testing.places import places
-from relaxit_reference.testing.probes import Answers, CandidateError, Half, reference
 
 EXACT = (1e-9, 1e-12)
 """Relative and absolute tolerance of an agreement where nothing is extreme."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit, ndtri, softmax
 
+from relaxit_reference.checking.probes import Half, Parameters, Probe
 from relaxit_reference.domains import Array, Matrix, Positive
 from relaxit_reference.spec import Spec
-from relaxit_reference.testing.probes import Half, Parameters, Probe
 
 CHANGES: dict[str, Callable[[Array], Array]] = {
     "1 / {}": np.reciprocal,

@@ -9,6 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from relaxit_reference.comparison.draws import NOISE_RANGE, place_parameters
+from relaxit_reference.comparison.messages import reproduction
+from relaxit_reference.comparison.rounding import log_prob_tolerance, relax_tolerance
 from relaxit_reference.domains import (
     Array,
     CategoryLogits,
@@ -19,9 +22,6 @@ from relaxit_reference.domains import (
     Simplex,
 )
 from relaxit_reference.spec import Spec
-from relaxit_reference.testing.conditioning import log_prob_tolerance, relax_tolerance
-from relaxit_reference.testing.draws import NOISE_RANGE, place_parameters
-from relaxit_reference.testing.messages import reproduction
 
 SAMPLES = 24
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from relaxit_reference.checking.probes import Answers, Half
 from relaxit_reference.domains import Array
-from relaxit_reference.testing.probes import Answers, Half
 
 
 def at_atoms(half: Half, answers: Answers, differs: list[NDArray[np.bool_]]) -> Iterator[str]:

@@ -8,6 +8,16 @@ from itertools import combinations
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
+from relaxit_reference.checking.probes import (
+    Answers,
+    CandidateError,
+    Half,
+    Probe,
+    has_chart,
+    reference,
+)
+from relaxit_reference.comparison.messages import literal
+from relaxit_reference.comparison.quadrature import total_mass
 from relaxit_reference.domains import (
     Above,
     Array,
@@ -20,15 +30,6 @@ from relaxit_reference.domains import (
     Simplex,
 )
 from relaxit_reference.spec import Spec
-from relaxit_reference.testing.messages import literal
-from relaxit_reference.testing.probes import (
-    Answers,
-    CandidateError,
-    Half,
-    Probe,
-    has_chart,
-    reference,
-)
 
 
 def pasted(half: Half, unit: Answers) -> Iterator[str]:
@@ -92,8 +93,6 @@ def _fits(features: Array, found: Array) -> bool:
 
 def mass(half: Half, unit: Answers, already: list[str]) -> Iterator[str]:
     """What the candidate's density adds up to, for one distribution."""
-    from relaxit_reference.testing.statistics import total_mass  # slow to import, rarely needed
-
     probe = unit[0][0]
     batch = reference(half.spec, probe.parameters).batch_shape
     parameters = probe.element(half.spec, (0,) * (1 + len(batch)))
