@@ -255,9 +255,11 @@ def test_the_stated_log_prob_is_what_mpmath_computes(spec_of_case: Spec, case: C
 @pytest.mark.equivalence
 @pytest.mark.parametrize(("spec_of_case", "case"), CASES)
 def test_the_reference_agrees_with_the_stated_log_prob(spec_of_case: Spec, case: Case) -> None:
-    law = spec_of_case.reference_class(**case.parameters, **spec_of_case.arguments)
+    distribution = spec_of_case.reference_class(**case.parameters, **spec_of_case.arguments)
     # Terms of up to 10^3 (logits, or temperature times log c) are added: 10^3 ulps of 1.
-    np.testing.assert_allclose(law.logpdf(case.value), case.log_prob, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(
+        distribution.logpdf(case.value), case.log_prob, rtol=1e-13, atol=1e-13
+    )
 
 
 def _print_cases() -> Iterator[str]:

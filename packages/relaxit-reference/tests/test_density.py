@@ -31,41 +31,44 @@ def draw(spec: Spec, seed: int, **options):
 
 def test_the_density_integrates_to_one(spec: Spec, names: tuple[str, ...]) -> None:
     ranges = {} if spec.density.atoms else spec.moderate
-    law = draw(spec, 41, names=names, batch_shape=(3,), ranges=ranges)
+    distribution = draw(spec, 41, names=names, batch_shape=(3,), ranges=ranges)
     # The trapezoidal rule is exact to 1e-10 on moderate ranges, Gauss-Legendre panels between atoms
     # on the typical ones; the requirement is 1e-8.
-    np.testing.assert_allclose(total_mass(law), 1, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(total_mass(distribution), 1, rtol=0, atol=1e-8)
 
 
 def test_the_density_from_the_noise_is_that_of_the_value(spec: Spec) -> None:
-    law = draw(spec, 42, batch_shape=(4,))
-    noise = law.noise(100, random_state=43)
+    distribution = draw(spec, 42, batch_shape=(4,))
+    noise = distribution.noise(100, random_state=43)
     # Values within 20 logits of the middle: the rounding of 1 - c costs 16 of these digits at most
     # for the one-dimensional support, e^-20 of them are lost here.
     np.testing.assert_allclose(
-        law.logpdf(law.relax(noise)), law.logpdf_from_noise(noise), rtol=1e-6, atol=1e-6
+        distribution.logpdf(distribution.relax(noise)),
+        distribution.logpdf_from_noise(noise),
+        rtol=1e-6,
+        atol=1e-6,
     )
 
 
 def test_samples_follow_the_density(spec: Spec) -> None:
-    law = draw(spec, 44)
-    sample = law.rvs(20_000, random_state=45)
-    assert statistics.sample_against_density(sample, law) > statistics.ALARM_RATE
+    distribution = draw(spec, 44)
+    sample = distribution.rvs(20_000, random_state=45)
+    assert statistics.sample_against_density(sample, distribution) > statistics.ALARM_RATE
 
 
 def test_the_cdf_is_that_of_the_samples_and_inverts_the_quantiles(spec: Spec) -> None:
     if "cdf" not in spec.closed_forms:
         pytest.skip(f"{spec.name}.toml lists no closed form of the cdf")
-    law = draw(spec, 46)
-    sample, atoms = law.rvs(20_000, random_state=47), spec.density.atoms
+    distribution = draw(spec, 46)
+    sample, atoms = distribution.rvs(20_000, random_state=47), spec.density.atoms
     between = sample[~np.isin(sample, atoms)]
-    start = float(law.cdf(atoms[0])) if atoms else 0.0
-    size = (float(law.cdf(np.nextafter(atoms[-1], 0))) if atoms else 1.0) - start
-    p_value = statistics.kolmogorov_smirnov(between, lambda x: (law.cdf(x) - start) / size)
+    start = float(distribution.cdf(atoms[0])) if atoms else 0.0
+    size = (float(distribution.cdf(np.nextafter(atoms[-1], 0))) if atoms else 1.0) - start
+    p_value = statistics.kolmogorov_smirnov(between, lambda x: (distribution.cdf(x) - start) / size)
     assert p_value > statistics.ALARM_RATE
     levels = start + size * np.linspace(0.01, 0.99, 50)
     # Logits of at most 25, times temperatures of at most 5.
-    np.testing.assert_allclose(law.cdf(law.ppf(levels)), levels, rtol=1e-12)
+    np.testing.assert_allclose(distribution.cdf(distribution.ppf(levels)), levels, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -76,21 +79,21 @@ def test_the_cdf_is_that_of_the_samples_and_inverts_the_quantiles(spec: Spec) ->
 def test_moments_are_integrals_of_the_density(spec: Spec, moment: str, of_log_density) -> None:
     if moment not in spec.closed_forms:
         pytest.skip(f"{spec.name}.toml lists no closed form of the {moment}")
-    law = draw(spec, 48)
-    x = law.rvs(100_000, random_state=49)
-    values = of_log_density(x, law.logpdf(x))
+    distribution = draw(spec, 48)
+    x = distribution.rvs(100_000, random_state=49)
+    values = of_log_density(x, distribution.logpdf(x))
     deviation = values.std(0) / np.sqrt(len(values))
     # A normal deviate exceeds 5.5 with probability 4e-8.
-    assert np.all(np.abs(values.mean(0) - getattr(law, moment)()) <= 5.5 * deviation)
+    assert np.all(np.abs(values.mean(0) - getattr(distribution, moment)()) <= 5.5 * deviation)
 
 
 def test_the_variance_is_that_of_samples(spec: Spec) -> None:
     if "variance" not in spec.closed_forms:
         pytest.skip(f"{spec.name}.toml lists no closed form of the variance")
-    law = draw(spec, 50)
-    squares = (law.rvs(100_000, random_state=51) - law.mean()) ** 2
+    distribution = draw(spec, 50)
+    squares = (distribution.rvs(100_000, random_state=51) - distribution.mean()) ** 2
     deviation = squares.std(0) / np.sqrt(len(squares))
-    assert np.all(np.abs(squares.mean(0) - law.var()) <= 5.5 * deviation)
+    assert np.all(np.abs(squares.mean(0) - distribution.var()) <= 5.5 * deviation)
 
 
 def check(claim: Property, of: Spec, factor: float = 1.0) -> None:

@@ -54,19 +54,19 @@ def test_the_covariance_is_the_projection_of_independent_variances(a) -> None:
 
 @given(draws("concentration", moderate=True))
 def test_from_a_dirichlet_law_and_back_is_the_identity(a) -> None:
-    law = to_logistic_normal(a)
-    assert law.batch_shape == a.shape[:-1]
-    np.testing.assert_allclose(to_dirichlet(law), a, rtol=1e-12)
+    distribution = to_logistic_normal(a)
+    assert distribution.batch_shape == a.shape[:-1]
+    np.testing.assert_allclose(to_dirichlet(distribution), a, rtol=1e-12)
 
 
 @given(draws("concentration", moderate=True))
 def test_the_law_is_the_softmax_of_the_gaussian(a) -> None:
     mu, Sigma = gaussian_from_concentration(a)
-    law = to_logistic_normal(a)
+    distribution = to_logistic_normal(a)
     # A constant in all entries makes the matrix regular, and the softmax does not see it.
     full = LogisticNormalSoftmax(mu, covariance_matrix=Sigma + np.ones(Sigma.shape))
-    x = law.rvs(5, random_state=0)
-    np.testing.assert_allclose(full.logpdf(x), law.logpdf(x), rtol=1e-9, atol=1e-9)
+    x = distribution.rvs(5, random_state=0)
+    np.testing.assert_allclose(full.logpdf(x), distribution.logpdf(x), rtol=1e-9, atol=1e-9)
 
 
 @given(draws("mu"))

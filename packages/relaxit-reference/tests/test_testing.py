@@ -42,22 +42,24 @@ LAWS = {
 
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
-def test_total_mass_is_one_for_a_density(law: Any) -> None:
-    np.testing.assert_allclose(total_mass(law), 1, rtol=0, atol=1e-8)
-    assert np.shape(total_mass(law)) == law.batch_shape
+def test_total_mass_is_one_for_a_density(distribution: Any) -> None:
+    np.testing.assert_allclose(total_mass(distribution), 1, rtol=0, atol=1e-8)
+    assert np.shape(total_mass(distribution)) == distribution.batch_shape
 
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
-def test_total_mass_sees_one_percent(law: Any) -> None:
-    mass = total_mass(law, lambda x: law.logpdf(x) + np.log(1.01))
+def test_total_mass_sees_one_percent(distribution: Any) -> None:
+    mass = total_mass(distribution, lambda x: distribution.logpdf(x) + np.log(1.01))
     np.testing.assert_allclose(mass, 1.01, rtol=0, atol=1e-8)
 
 
 def test_total_mass_adds_atoms() -> None:
-    law = BinaryConcrete(temperature=1.0, probs=0.5)  # uniform, so that each atom has density 1
+    distribution = BinaryConcrete(
+        temperature=1.0, probs=0.5
+    )  # uniform, so that each atom has density 1
     density = SimpleNamespace(atoms=(0.0, 1.0), kind="mixed")
-    spec = SimpleNamespace(relax=law.spec.relax, density=density, discrete=False)
-    mixed = SimpleNamespace(spec=spec, batch_shape=(), event_shape=(), logpdf=law.logpdf)
+    spec = SimpleNamespace(relax=distribution.spec.relax, density=density, discrete=False)
+    mixed = SimpleNamespace(spec=spec, batch_shape=(), event_shape=(), logpdf=distribution.logpdf)
     np.testing.assert_allclose(total_mass(mixed), 3, atol=1e-6)
 
 
@@ -143,10 +145,10 @@ def test_a_literal_of_a_number_is_python(number: float) -> None:
 def test_a_constructor_is_python(spec: Spec) -> None:
     parameters = draws.random_parameters(spec, np.random.default_rng(0), batch_shape=(2,))
     source = messages.constructor(spec, parameters)
-    law = eval(source, {"np": np, "relaxit_reference": relaxit_reference})
-    assert type(law) is spec.reference_class
+    distribution = eval(source, {"np": np, "relaxit_reference": relaxit_reference})
+    assert type(distribution) is spec.reference_class
     for name, value in {**parameters, **spec.arguments}.items():
-        np.testing.assert_array_equal(getattr(law, name), value)
+        np.testing.assert_array_equal(getattr(distribution, name), value)
     assert re.match(r"other\.\w+\(", messages.constructor(spec, parameters, "other"))
 
 
@@ -154,10 +156,10 @@ def test_a_reproduction_prints_the_answer_of_the_reference(
     spec: Spec, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parameters = draws.random_parameters(spec, np.random.default_rng(0))
-    law = spec.reference_class(**parameters, **spec.arguments)
-    noise = law.noise(random_state=1)
+    distribution = spec.reference_class(**parameters, **spec.arguments)
+    noise = distribution.noise(random_state=1)
     exec(messages.reproduction(spec, parameters, "relax", noise), {})
-    assert capsys.readouterr().out.strip() == str(law.relax(noise))
+    assert capsys.readouterr().out.strip() == str(distribution.relax(noise))
 
 
 # Strategies.
@@ -199,9 +201,9 @@ def test_parameters_have_the_batch_shape_that_is_asked_for(data: Any, spec: Spec
 @given(data=st.data())
 def test_noise_has_the_shape_of_samples_batch_and_event(data: Any, spec: Spec) -> None:
     parameters = data.draw(strategies.parameters(spec))
-    law = spec.reference_class(**parameters, **spec.arguments)
+    distribution = spec.reference_class(**parameters, **spec.arguments)
     noise = data.draw(strategies.noise(spec, parameters, np.float64))
-    end = (*law.batch_shape, *law.noise_shape)
+    end = (*distribution.batch_shape, *distribution.noise_shape)
     assert noise.shape in (end, (2, *end))
     low, high = draws.NOISE_RANGE[spec.noise.distribution]
     assert np.all((noise >= low) & (noise <= high))
@@ -210,9 +212,9 @@ def test_noise_has_the_shape_of_samples_batch_and_event(data: Any, spec: Spec) -
 @given(data=st.data())
 def test_values_lie_in_the_support(data: Any, spec: Spec) -> None:
     parameters = data.draw(strategies.parameters(spec))
-    law = spec.reference_class(**parameters, **spec.arguments)
+    distribution = spec.reference_class(**parameters, **spec.arguments)
     value = data.draw(strategies.values(spec, parameters, np.float64))
-    assert value.shape == (*law.batch_shape, *law.event_shape)
+    assert value.shape == (*distribution.batch_shape, *distribution.event_shape)
     assert np.all(spec.relax.support.contains(value))
 
 
@@ -223,8 +225,8 @@ def test_random_parameters_lie_in_their_domains(spec: Spec) -> None:
         assert tuple(parameters) == names
         for name, value in parameters.items():
             assert np.all(spec.parameters[name].domain.contains(value))
-        law = spec.reference_class(**parameters, **spec.arguments)
-        assert law.batch_shape == (4,)
+        distribution = spec.reference_class(**parameters, **spec.arguments)
+        assert distribution.batch_shape == (4,)
 
 
 def test_a_domain_is_probed_inside_at_an_end_outside_and_with_nan(spec: Spec) -> None:

@@ -15,9 +15,9 @@ def log_probs(rate, dispersion):
     """Those of 0, 1, and all others together."""
     rate, alpha = np.asarray(rate)[..., None], np.asarray(dispersion)[..., None]
     # Between Poisson and this dispersion there is no difference that a test could see.
-    law = nbinom(1 / np.maximum(alpha, 1e-6), 1 / (1 + np.maximum(alpha, 1e-6) * rate))
-    log_pmf = np.where(alpha > 1e-6, law.logpmf(K), poisson.logpmf(K, rate))
-    log_tail = np.where(alpha > 1e-6, law.logsf(1), poisson.logsf(1, rate))
+    distribution = nbinom(1 / np.maximum(alpha, 1e-6), 1 / (1 + np.maximum(alpha, 1e-6) * rate))
+    log_pmf = np.where(alpha > 1e-6, distribution.logpmf(K), poisson.logpmf(K, rate))
+    log_tail = np.where(alpha > 1e-6, distribution.logsf(1), poisson.logsf(1, rate))
     return np.concatenate([log_pmf[..., :2], log_tail], axis=-1)
 
 
@@ -89,5 +89,5 @@ class ScoredBeforeTruncation:
     @staticmethod
     def log_prob(value, temperature, rate, dispersion):
         alpha = np.maximum(dispersion, 1e-6)
-        law = nbinom(1 / alpha, 1 / (1 + alpha * np.asarray(rate)))
-        return law.logpmf(np.argmax(value, axis=-1))
+        distribution = nbinom(1 / alpha, 1 / (1 + alpha * np.asarray(rate)))
+        return distribution.logpmf(np.argmax(value, axis=-1))

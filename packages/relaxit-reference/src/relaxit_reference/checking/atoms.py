@@ -1,4 +1,4 @@
-"""What is wrong with a mixed law: at its atoms, and apart from them between."""
+"""What is wrong with a mixed distribution: at its atoms, and apart from them between."""
 
 from __future__ import annotations
 

@@ -53,16 +53,16 @@ def pasted(half: Half, unit: Answers) -> Iterator[str]:
 def _family(half: Half, unit: Answers) -> Iterator[str]:
     """Whether a log density is linear in logarithms, or quadratic: a Beta, Dirichlet or normal."""
     support, (probe, answer) = half.spec.relax.support, unit[-1]
-    law = reference(half.spec, probe.parameters)
-    if not has_chart(law):
+    distribution = reference(half.spec, probe.parameters)
+    if not has_chart(distribution):
         return
     # The samples of the first batch element.
     zeros = (0,) * (answer.ndim - 1)
     value = probe.value.reshape(len(answer), -1, *probe.value.shape[answer.ndim :])[:, 0]
     found = answer.reshape(len(answer), -1)[:, 0]
     right = half.truth(probe.value, probe.parameters).reshape(len(answer), -1)[:, 0]
-    t = law.chart.to_chart(value)
-    jacobian, one = law.chart.log_jacobian(t), np.ones((len(t), 1))
+    t = distribution.chart.to_chart(value)
+    jacobian, one = distribution.chart.log_jacobian(t), np.ones((len(t), 1))
     if isinstance(support, Interval | Simplex):
         logs = np.log(value) if isinstance(support, Simplex) else _log_interval(support, value)
         features = np.concatenate([logs, one], axis=-1)
@@ -71,7 +71,7 @@ def _family(half: Half, unit: Answers) -> Iterator[str]:
             name = "Dirichlet" if isinstance(support, Simplex) else "Beta"
             numbers = ", ".join(f"{a:.3g}" for a in concentration)
             at = _words(probe.element(half.spec, (0, *zeros)))
-            yield f"It is the density of a {name} law: its concentration is {numbers} at {at}."
+            yield f"It is the density of a {name} distribution: its concentration is {numbers} at {at}."
             return
     rows, columns = np.triu_indices(t.shape[-1])
     products = t[:, rows] * t[:, columns]
@@ -96,28 +96,28 @@ def mass(half: Half, unit: Answers, already: list[str]) -> Iterator[str]:
     probe = unit[0][0]
     batch = reference(half.spec, probe.parameters).batch_shape
     parameters = probe.element(half.spec, (0,) * (1 + len(batch)))
-    law = reference(half.spec, parameters)
-    if not half.spec.discrete and law.chart.chart_dim(law.event_shape) > 2:
+    distribution = reference(half.spec, parameters)
+    if not half.spec.discrete and distribution.chart.chart_dim(distribution.event_shape) > 2:
         return
     try:
-        total = float(total_mass(law, lambda value: half.answer(value, parameters)))
+        total = float(total_mass(distribution, lambda value: half.answer(value, parameters)))
     except (CandidateError, NotImplementedError):
         return
     adds_up = "Its probabilities add up to" if half.spec.discrete else "Its density integrates to"
     if not np.isclose(total, 1, atol=1e-6):
         yield f"{adds_up} {total:.3g} rather than 1, for {_words(parameters)}."
     elif not already:
-        yield f"{adds_up} 1, so that it may be that of another law."
+        yield f"{adds_up} 1, so that it may be that of another distribution."
 
 
 def _jacobians(spec: Spec, probe: Probe) -> Iterator[tuple[str, Array]]:
     """Sentences on the base measure, and what each fault adds to a log density."""
-    support, law = spec.relax.support, reference(spec, probe.parameters)
+    support, distribution = spec.relax.support, reference(spec, probe.parameters)
     yield "", np.zeros(())
-    if not has_chart(law):
+    if not has_chart(distribution):
         return
-    coordinates = law.chart.to_chart(probe.value)
-    own = law.chart.log_jacobian(coordinates)
+    coordinates = distribution.chart.to_chart(probe.value)
+    own = distribution.chart.log_jacobian(coordinates)
     each = support.of if isinstance(support, Independent) else support
     if isinstance(each, Interval | Simplex):
         other = "logit" if isinstance(each, Interval) else "logarithm"
@@ -135,9 +135,9 @@ def _jacobians(spec: Spec, probe: Probe) -> Iterator[tuple[str, Array]]:
 
 def _constants(spec: Spec, probe: Probe) -> dict[str, Array]:
     """Terms of log densities that do not depend on the value, `(*batch)`, by the words for them."""
-    law = reference(spec, probe.parameters)
-    categories = law.event_shape[-1] if spec.event_dim else 1
-    zero = np.zeros(law.batch_shape)
+    distribution = reference(spec, probe.parameters)
+    categories = distribution.event_shape[-1] if spec.event_dim else 1
+    zero = np.zeros(distribution.batch_shape)
     terms = {"log(2 pi) / 2": zero + np.log(2 * np.pi) / 2, "log(2)": zero + np.log(2)}
     multiples: dict[str, float] = {"": 1, "2 ": 2, "1/2 ": 0.5}
     if spec.event_dim:

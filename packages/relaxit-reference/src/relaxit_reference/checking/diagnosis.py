@@ -117,9 +117,11 @@ def _other_variant(half: Half, unit: Answers) -> Iterator[str]:
             continue
         right, found, faulty = [], [], []
         for probe, _ in unit:
-            argument, law = probe.noise, reference(other, probe.parameters)
+            argument, distribution = probe.noise, reference(other, probe.parameters)
             if half.name == "log_prob":
-                argument = law.relax(argument if same_noise else law.noise(len(argument), 0))
+                argument = distribution.relax(
+                    argument if same_noise else distribution.noise(len(argument), 0)
+                )
             right.append(half.truth(argument, probe.parameters))
             faulty.append(half.truth(argument, probe.parameters, other))
             try:
@@ -150,8 +152,11 @@ def _changed(half: Half, unit: Answers) -> Iterator[str]:
 
 def _hardened(half: Half, unit: Answers) -> Iterator[str]:
     """How relaxed values became the discrete ones that were returned."""
-    laws = [reference(half.spec, probe.parameters) for probe, _ in unit]
-    soft = [law.relaxed(p.noise) for law, (p, _) in zip(laws, unit, strict=True)]
+    distributions = [reference(half.spec, probe.parameters) for probe, _ in unit]
+    soft = [
+        distribution.relaxed(p.noise)
+        for distribution, (p, _) in zip(distributions, unit, strict=True)
+    ]
     if isinstance(half.spec.relax.support, Boolean):
         values = np.concatenate([s.ravel() for s in soft])
         found = np.concatenate([answer.ravel() for _, answer in unit])
@@ -166,7 +171,9 @@ def _hardened(half: Half, unit: Answers) -> Iterator[str]:
     if isinstance(half.spec.relax.support, OneHot):
         if not all(np.all(half.spec.relax.support.contains(answer)) for _, answer in unit):
             yield f"Its values are not {half.spec.relax.support.describe()}."
-        lowest = [law.harden(-s) for law, s in zip(laws, soft, strict=True)]
+        lowest = [
+            distribution.harden(-s) for distribution, s in zip(distributions, soft, strict=True)
+        ]
         if all(_equal(a, answer) for a, (_, answer) in zip(lowest, unit, strict=True)):
             yield "It chooses the category of the smallest relaxed value, not of the greatest."
 
@@ -186,8 +193,11 @@ def _rows(half: Half, unit: Answers) -> Iterator[str]:
     if not all(np.all(support.contains(answer)) for _, answer in unit):
         yield f"Its values are not {support.describe()}."
     if half.discrete:
-        laws = [reference(half.spec, probe.parameters) for probe, _ in unit]
-        soft = [law.relaxed(p.noise) for law, (p, _) in zip(laws, unit, strict=True)]
+        distributions = [reference(half.spec, probe.parameters) for probe, _ in unit]
+        soft = [
+            distribution.relaxed(p.noise)
+            for distribution, (p, _) in zip(distributions, unit, strict=True)
+        ]
         least = [np.eye(s.shape[-1])[np.argmin(s[..., 0, :], axis=-1)] for s in soft]
         if all(_equal(first, a[..., 0, :]) for first, (a, _) in zip(least, pairs, strict=True)):
             yield "It chooses the category of the smallest relaxed value first, not the greatest."

@@ -73,10 +73,12 @@ def reference(spec: Spec, parameters: Mapping[str, Any]) -> Any:
     return spec.reference_class(**parameters, **spec.arguments)
 
 
-def has_chart(law: Any) -> bool:
+def has_chart(distribution: Any) -> bool:
     """Whether the support is a continuum with coordinates."""
     try:
-        law.chart.from_chart(np.zeros(law.chart.chart_dim(law.event_shape)))
+        distribution.chart.from_chart(
+            np.zeros(distribution.chart.chart_dim(distribution.event_shape))
+        )
     except NotImplementedError:
         return False
     return True
@@ -138,14 +140,14 @@ def _probe(
             if isinstance(domain, Simplex) or domain == Interval(0.0, 1.0, (False, False)):
                 free = (*value.shape, 1) if not domain.event_dim else (*shapes[name], count - 1)
                 parameters[name] = domain.from_chart(random.uniform(*RARE, size=free))
-    law = reference(spec, parameters)
-    noise = law.noise(SAMPLES, random)
+    distribution = reference(spec, parameters)
+    noise = distribution.noise(SAMPLES, random)
     low, high = NOISE_RANGE[spec.noise.distribution]
     if region == "unit":
         noise = random.uniform(*UNIT, size=noise.shape)
     elif region == "typical":
         noise[::2] = random.uniform(low, high, size=noise[::2].shape)
-    return Probe(region, parameters, noise, _values(spec, region, law, noise, random))
+    return Probe(region, parameters, noise, _values(spec, region, distribution, noise, random))
 
 
 def _moderate(spec: Spec, region: str) -> dict[str, tuple[float, float]]:
@@ -158,20 +160,30 @@ def _moderate(spec: Spec, region: str) -> dict[str, tuple[float, float]]:
     return ranges
 
 
-def _values(spec: Spec, region: str, law: Any, noise: Array, random: np.random.Generator) -> Array:
+def _values(
+    spec: Spec, region: str, distribution: Any, noise: Array, random: np.random.Generator
+) -> Array:
     support = spec.relax.support
     if region == "edge" and spec.event_dim > 1 and not spec.discrete:
-        return np.asarray(law.harden(law.relax(noise)))
+        return np.asarray(distribution.harden(distribution.relax(noise)))
     if region == "edge":
         ends = [
             np.asarray(end, dtype=np.float64)
-            for end in support.end_points(law.event_shape[-1] if law.event_shape else 1)
+            for end in support.end_points(
+                distribution.event_shape[-1] if distribution.event_shape else 1
+            )
         ]
-        ends = [end for end in ends if np.all(np.isfinite(end)) and end.shape == law.event_shape]
-        single = (1,) * len(law.batch_shape)
-        events = np.array(ends).reshape(len(ends), *single, *law.event_shape)
-        return np.broadcast_to(events, (len(ends), *law.batch_shape, *law.event_shape))
-    values = _inner_values(spec, region, law, noise, random)
+        ends = [
+            end
+            for end in ends
+            if np.all(np.isfinite(end)) and end.shape == distribution.event_shape
+        ]
+        single = (1,) * len(distribution.batch_shape)
+        events = np.array(ends).reshape(len(ends), *single, *distribution.event_shape)
+        return np.broadcast_to(
+            events, (len(ends), *distribution.batch_shape, *distribution.event_shape)
+        )
+    values = _inner_values(spec, region, distribution, noise, random)
     if region != "moderate":  # where samples are atoms by themselves
         for place, atom in enumerate(spec.density.atoms):
             values[place :: 3 * len(spec.density.atoms)] = atom
@@ -179,15 +191,20 @@ def _values(spec: Spec, region: str, law: Any, noise: Array, random: np.random.G
 
 
 def _inner_values(
-    spec: Spec, region: str, law: Any, noise: Array, random: np.random.Generator
+    spec: Spec, region: str, distribution: Any, noise: Array, random: np.random.Generator
 ) -> Array:
-    chart = law.chart
+    chart = distribution.chart
     if spec.discrete:
-        return np.asarray(np.resize(law.states(), (SAMPLES, *law.batch_shape, *law.event_shape)))
-    sampled = np.asarray(law.relax(noise))
-    if region == "moderate" or not has_chart(law):
+        return np.asarray(
+            np.resize(
+                distribution.states(),
+                (SAMPLES, *distribution.batch_shape, *distribution.event_shape),
+            )
+        )
+    sampled = np.asarray(distribution.relax(noise))
+    if region == "moderate" or not has_chart(distribution):
         return sampled
-    shape = (SAMPLES, *law.batch_shape, chart.chart_dim(law.event_shape))
+    shape = (SAMPLES, *distribution.batch_shape, chart.chart_dim(distribution.event_shape))
     if region == "impossible":
         sampled[::2] = chart.from_chart(random.normal(size=shape))[::2]
         if spec.event_dim > 1:
@@ -289,9 +306,9 @@ class Half:
         self, answer: Array, truth: Array, tolerance: Array, probe: Probe
     ) -> NDArray[np.bool_]:
         """Where no relaxed value within the tolerance is hardened to the answer."""
-        law = reference(self.spec, probe.parameters)
-        soft = law.relaxed(probe.noise)
-        in_favour = law.harden(np.where(answer == 1, soft + tolerance, soft - tolerance))
+        distribution = reference(self.spec, probe.parameters)
+        soft = distribution.relaxed(probe.noise)
+        in_favour = distribution.harden(np.where(answer == 1, soft + tolerance, soft - tolerance))
         return self.any_of_event((answer != truth) & (answer != in_favour))
 
 

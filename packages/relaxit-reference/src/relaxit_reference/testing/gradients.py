@@ -126,7 +126,7 @@ def surrogate_pullback(
         for sign in (1, -1):
             moved = base.copy()
             moved[entry] += sign * step
-            law = spec.reference_class(**{**parameters, name: moved}, **spec.arguments)
-            ends.append(np.sum(cotangent * law.surrogate_from(origin, noise)))
+            distribution = spec.reference_class(**{**parameters, name: moved}, **spec.arguments)
+            ends.append(np.sum(cotangent * distribution.surrogate_from(origin, noise)))
         gradient[entry] = (ends[0] - ends[1]) / (2 * step)
     return gradient

@@ -212,11 +212,15 @@ def _enumerated_gradient(
 ) -> Array:
     """`d/d parameter sum_b P(b) f(b)` over all states of the discrete variable."""
 
-    def mean(law: Any) -> float:
+    def mean(distribution: Any) -> float:
         states = np.array([0.0, 1.0])  # of a bit that is matched in mean, without a map to it
         if spec.harden:
-            states = np.unique(law.harden(law.relax(law.noise(SAMPLES, 0))), axis=0)
-        return float(np.sum(law.discrete_pmf(states) * f(states.reshape(len(states), -1))[0]))
+            states = np.unique(
+                distribution.harden(distribution.relax(distribution.noise(SAMPLES, 0))), axis=0
+            )
+        return float(
+            np.sum(distribution.discrete_pmf(states) * f(states.reshape(len(states), -1))[0])
+        )
 
     return _central_differences(spec, parameters, mean, name, step=1e-5)
 
@@ -227,11 +231,11 @@ def _integrated_gradient(
     """`d/d parameter` of the integral of `p(c) f(c)`."""
     above = 100.0  # f + 100 is positive and has a logarithm; the integral of p is constant
 
-    def mean(law: Any) -> float:
+    def mean(distribution: Any) -> float:
         def log_integrand(c: Array) -> Array:
-            return np.asarray(law.logpdf(c) + np.log(f(c.reshape(len(c), -1))[0] + above))
+            return np.asarray(distribution.logpdf(c) + np.log(f(c.reshape(len(c), -1))[0] + above))
 
-        return float(total_mass(law, log_integrand))
+        return float(total_mass(distribution, log_integrand))
 
     # The rounding of the integral, 1e-13, over the step is as small as the square of the step.
     return _central_differences(spec, parameters, mean, name, step=1e-4)

@@ -46,10 +46,10 @@ def parameters(
 @st.composite
 def noise(draw: st.DrawFn, spec: Spec, parameters: Mapping[str, Array], dtype: Any) -> Array:
     """Base noise for `parameters`, tails included, with or without a sample dimension."""
-    law = spec.reference_class(**parameters, **spec.arguments)
+    distribution = spec.reference_class(**parameters, **spec.arguments)
     sample = draw(st.sampled_from([(), (2,)]))
     low, high = NOISE_RANGE[spec.noise.distribution]
-    shape = (*sample, *law.batch_shape, *law.noise_shape)
+    shape = (*sample, *distribution.batch_shape, *distribution.noise_shape)
     drawn: NDArray[Any] = draw(arrays(np.float64, shape, elements=st.floats(low, high)))
     return drawn.astype(dtype).astype(np.float64)
 
@@ -59,17 +59,19 @@ def values(
     draw: st.DrawFn, spec: Spec, parameters: Mapping[str, Array], dtype: Any, reach: float = 15.0
 ) -> Array:
     """Arbitrary values of the support: coordinates within `reach`, or states of a finite one."""
-    law = spec.reference_class(**parameters, **spec.arguments)
-    chart, event = law.chart, law.event_shape
+    distribution = spec.reference_class(**parameters, **spec.arguments)
+    chart, event = distribution.chart, distribution.event_shape
     if spec.discrete:
-        states = law.states()
+        states = distribution.states()
         index = draw(st.integers(0, len(states) - 1))
         rolled = np.roll(states, index, axis=0)  # each batch element has each state in its turn
-        order = np.arange(int(np.prod(law.batch_shape))).reshape(law.batch_shape) % len(states)
+        order = np.arange(int(np.prod(distribution.batch_shape))).reshape(
+            distribution.batch_shape
+        ) % len(states)
         picked = np.take_along_axis(
             rolled, order.reshape(1, *order.shape, *(1,) * len(event)), axis=0
         )[0]
         return np.asarray(picked).astype(dtype).astype(np.float64)
-    shape = (*law.batch_shape, chart.chart_dim(event))
+    shape = (*distribution.batch_shape, chart.chart_dim(event))
     coordinates = draw(arrays(np.float64, shape, elements=st.floats(-reach, reach)))
     return np.asarray(chart.from_chart(coordinates)).astype(dtype).astype(np.float64)
