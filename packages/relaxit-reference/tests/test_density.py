@@ -1,4 +1,4 @@
-"""The reference itself: densities of mass one that agree with map, moments and laws."""
+"""The reference itself: each density has mass one and agrees with map, moments and properties."""
 
 from __future__ import annotations
 
@@ -32,16 +32,15 @@ def draw(spec: Spec, seed: int, **options):
 def test_the_density_integrates_to_one(spec: Spec, names: tuple[str, ...]) -> None:
     ranges = {} if spec.density.atoms else spec.moderate
     distribution = draw(spec, 41, names=names, batch_shape=(3,), ranges=ranges)
-    # The trapezoidal rule is exact to 1e-10 on moderate ranges, Gauss-Legendre panels between atoms
-    # on the typical ones; the requirement is 1e-8.
+    # The trapezoidal rule is exact to 1e-10 on moderate ranges, and Gauss-Legendre panels between
+    # point masses on typical ranges. The requirement is 1e-8.
     np.testing.assert_allclose(total_mass(distribution), 1, rtol=0, atol=1e-8)
 
 
 def test_the_density_from_the_noise_is_that_of_the_value(spec: Spec) -> None:
     distribution = draw(spec, 42, batch_shape=(4,))
     noise = distribution.noise(100, random_state=43)
-    # Values within 20 logits of the middle: the rounding of 1 - c costs 16 of these digits at most
-    # for the one-dimensional support, e^-20 of them are lost here.
+    # Values lie within 20 logits of the middle. Rounding 1 - c to 1e-16 there costs e^20 of it.
     np.testing.assert_allclose(
         distribution.logpdf(distribution.relax(noise)),
         distribution.logpdf_from_noise(noise),
@@ -67,7 +66,7 @@ def test_the_cdf_is_that_of_the_samples_and_inverts_the_quantiles(spec: Spec) ->
     p_value = statistics.kolmogorov_smirnov(between, lambda x: (distribution.cdf(x) - start) / size)
     assert p_value > statistics.ALARM_RATE
     levels = start + size * np.linspace(0.01, 0.99, 50)
-    # Logits of at most 25, times temperatures of at most 5.
+    # Logits up to 25 times temperatures up to 5.
     np.testing.assert_allclose(distribution.cdf(distribution.ppf(levels)), levels, rtol=1e-12)
 
 
@@ -97,7 +96,7 @@ def test_the_variance_is_that_of_samples(spec: Spec) -> None:
 
 
 def check(claim: Property, of: Spec, factor: float = 1.0) -> None:
-    """That of the reference, with a gradient that is too long by this factor."""
+    """Checks the reference, with its gradient multiplied by `factor`."""
 
     def make(parameters):
         return of.reference_class(**parameters, **of.arguments)
@@ -140,8 +139,8 @@ def test_the_bias_of_another_gradient_is_refused(name: str, expected: str) -> No
 
 
 @pytest.mark.parametrize("name", ["LogisticNormalSoftmax", "StraightThroughBernoulli"])
-def test_a_gradient_that_is_five_percent_too_short_is_refused(name: str) -> None:
-    with pytest.raises(AssertionError, match="is absent"):
+def test_a_gradient_that_is_five_percent_too_small_is_refused(name: str) -> None:
+    with pytest.raises(AssertionError, match="it has no bias"):
         check(*bias_of(name), factor=0.95)
 
 

@@ -1,4 +1,4 @@
-"""Ordered samples without replacement: what the generic checks with `k = 2` do not see."""
+"""Ordered samples without replacement: what the generic checks with `k = 2` cannot show."""
 
 from __future__ import annotations
 

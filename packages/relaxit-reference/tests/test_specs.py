@@ -1,4 +1,4 @@
-"""The loader of the specifications: what it reads, and what it says of a file that is wrong."""
+"""The loader of the specifications: what it reads, and its errors for wrong files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_typical_values_lie_in_the_domain(spec: Spec) -> None:
             assert np.all(parameter.domain.contains(parameter.domain.place(share, (low, high))))
 
 
-def test_a_density_says_atoms_exactly_if_it_is_mixed(spec: Spec) -> None:
+def test_a_density_has_atoms_exactly_if_it_is_mixed(spec: Spec) -> None:
     assert bool(spec.density.atoms) == (spec.density.kind == "mixed")
     assert spec.discrete or not spec.relax.support.discrete
 
@@ -92,7 +92,7 @@ def test_parameterisations_take_one_of_each_exclusive_group() -> None:
     assert spec.parameterisations() == [("temperature", "probs"), ("temperature", "logits")]
 
 
-# Files that are wrong: each change of a real one, and what the error must name.
+# Wrong files: a change of a real file, and the words that the error must have.
 
 WRONG = {
     "not TOML": ("name = ", "name = = ", "not TOML"),
@@ -174,7 +174,7 @@ WRONG = {
         'domain = "positive"',
         "domain: must be a table",
     ),
-    "another name than that of the file": (
+    "a name that is not the name of the file": (
         'name = "gumbel_softmax"',
         'name = "gumbel"',
         "name: must be 'gumbel_softmax', but got 'gumbel'",
@@ -274,11 +274,11 @@ def test_no_specification_at_all_is_an_error(
         load_specs()
 
 
-# The format is described for people in specs/README.md.
+# specs/README.md describes the format for people.
 
 
 def keys(kind: Any) -> Iterator[str]:
-    """The keys of a table, and of the tables in it."""
+    """The keys of a table, and of all tables in it."""
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         if not field.metadata.get("derived"):

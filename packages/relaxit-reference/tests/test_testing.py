@@ -1,4 +1,4 @@
-"""The tools of the tests are tested: that they alarm at a fault, and are silent without one."""
+"""Tests of the test tools: they raise an alarm at a fault, and only then."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ N = 20_000
 
 # Statistics.
 
-LAWS = {
+DISTRIBUTIONS = {
     "one coordinate": BinaryConcrete(temperature=[0.7, 2.0, 5.0], logits=[3.0, 0.0, -1.0]),
     "two coordinates": GumbelSoftmax(temperature=1.3, probs=[0.2, 0.3, 0.5]),
     "two states": BinaryConcrete(temperature=1.0, probs=[0.1, 0.9], hard=True),
@@ -41,19 +41,19 @@ LAWS = {
 }
 
 
-@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
 def test_total_mass_is_one_for_a_density(distribution: Any) -> None:
     np.testing.assert_allclose(total_mass(distribution), 1, rtol=0, atol=1e-8)
     assert np.shape(total_mass(distribution)) == distribution.batch_shape
 
 
-@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
 def test_total_mass_sees_one_percent(distribution: Any) -> None:
     mass = total_mass(distribution, lambda x: distribution.logpdf(x) + np.log(1.01))
     np.testing.assert_allclose(mass, 1.01, rtol=0, atol=1e-8)
 
 
-def test_total_mass_adds_atoms() -> None:
+def test_total_mass_adds_point_masses() -> None:
     distribution = BinaryConcrete(
         temperature=1.0, probs=0.5
     )  # uniform, so that each atom has density 1
@@ -69,7 +69,7 @@ def test_total_mass_refuses_what_it_cannot_integrate() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_kolmogorov_smirnov_alarms_at_five_percent_of_another_law(seed: int) -> None:
+def test_kolmogorov_smirnov_alarms_at_five_percent_of_another_distribution(seed: int) -> None:
     random = np.random.default_rng(seed)
     right = random.logistic(size=N)
     wrong = np.where(random.random(N) < 0.05, -100.0, right)
@@ -78,7 +78,7 @@ def test_kolmogorov_smirnov_alarms_at_five_percent_of_another_law(seed: int) -> 
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_two_sample_alarms_at_five_percent_of_another_law(seed: int) -> None:
+def test_two_sample_alarms_at_five_percent_of_another_distribution(seed: int) -> None:
     random = np.random.default_rng(seed)
     first, second = random.logistic(size=(2, N))
     wrong = np.where(random.random(N) < 0.05, 100.0, second)
@@ -87,7 +87,7 @@ def test_two_sample_alarms_at_five_percent_of_another_law(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_chi_square_alarms_at_five_percent_of_another_law(seed: int) -> None:
+def test_chi_square_alarms_at_five_percent_of_another_distribution(seed: int) -> None:
     probabilities = np.array([0.5, 0.3, 0.2])
     random = np.random.default_rng(seed)
     right = random.multinomial(N, probabilities)
@@ -177,9 +177,9 @@ def test_parameters_lie_in_their_domains_and_make_a_distribution(data: Any, spec
 @given(data=st.data())
 def test_parameters_stay_in_given_ranges(data: Any, spec: Spec) -> None:
     parameters = data.draw(strategies.parameters(spec, ranges=spec.moderate))
-    slack = 1e-12  # placed on a logarithmic scale, and back
+    slack = 1e-12  # from the logarithmic scale and back
     for name, (low, high) in spec.moderate.items():
-        # The numbers of a simplex are normalised, those of a matrix are partial correlations.
+        # A simplex is normalised, and a range of matrices is a range of partial correlations.
         domain = spec.parameters[name].domain
         if name in parameters and not isinstance(domain, Simplex | Matrix):
             found = parameters[name][np.isfinite(parameters[name])]

@@ -219,7 +219,7 @@ class Spec:
 
     @property
     def switches(self) -> list[str]:
-        """The arguments of this variant with their values, and the names of its optional parameters."""
+        """The arguments of this variant with their values, and its optional parameters."""
         return [*(f"{name}={value}" for name, value in self.arguments.items()), *self.optional]
 
     @property

@@ -22,16 +22,16 @@ from relaxit_reference.spec import Spec
 RELATIVE_STEP = -1e-7
 """The step of finite differences, relative to the input.
 
-Negative, so that no probability exceeds 1. Far larger than the rounding of float64, far smaller than
-the scale on which the maps curve, and small enough that a simplex point is still accepted.
+Negative, so that no probability exceeds 1. It is far larger than the rounding of float64 and far
+smaller than the scale on which the maps curve; moved points of the simplex are still accepted.
 """
 
 
 def sensitivity(function: Callable[..., Array], inputs: Mapping[str, Any], spec: Spec) -> Array:
     """The sum of `|x * d function / d x|` over all input numbers `x`, by finite differences.
 
-    `function` takes the inputs by name: the parameters of `spec`, and `noise` or `value`. Each entry
-    of an event is perturbed in turn, in all batch elements together.
+    `function` takes the inputs by name: the parameters of `spec`, and `noise` or `value`. Each
+    entry of an event is moved in turn, in all batch elements together.
     """
     base = function(**inputs)
     total = np.zeros_like(base)

@@ -1,4 +1,4 @@
-"""Parameters, noise and values of a specification, from Hypothesis."""
+"""Hypothesis strategies for the parameters, noise and values of a specification."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def parameters(
     batch_shape: tuple[int, ...] | None = None,
     categories: int | None = None,
 ) -> dict[str, Array]:
-    """Parameters in their typical ranges, or in `ranges`; some of them broadcast over the batch."""
+    """Parameters in `ranges`, otherwise in their typical ranges; some broadcast over the batch."""
     names = draw(st.sampled_from(spec.parameterisations()))
     batch = draw(st.sampled_from(BATCH_SHAPES)) if batch_shape is None else batch_shape
     shapes = {name: draw(st.sampled_from([batch, (), (1,) * len(batch)])) for name in names}
@@ -58,13 +58,13 @@ def noise(draw: st.DrawFn, spec: Spec, parameters: Mapping[str, Array], dtype: A
 def values(
     draw: st.DrawFn, spec: Spec, parameters: Mapping[str, Array], dtype: Any, reach: float = 15.0
 ) -> Array:
-    """Arbitrary values of the support: coordinates within `reach`, or states of a finite one."""
+    """Any values of the support, with coordinates within `reach` if it is continuous."""
     distribution = spec.reference_class(**parameters, **spec.arguments)
     chart, event = distribution.chart, distribution.event_shape
     if spec.discrete:
         states = distribution.states()
         index = draw(st.integers(0, len(states) - 1))
-        rolled = np.roll(states, index, axis=0)  # each batch element has each state in its turn
+        rolled = np.roll(states, index, axis=0)  # so each batch element gets another state
         order = np.arange(int(np.prod(distribution.batch_shape))).reshape(
             distribution.batch_shape
         ) % len(states)
