@@ -119,12 +119,12 @@ def _gradient_bias(claim: Property, spec: Spec, make: Make, pullback: Pullback) 
     """
     # Moderate, because a choice that is nearly certain has nearly no gradient.
     parameters = _parameters(spec, ranges=spec.moderate)
-    knob = claim.parameter or "temperature"
+    varied = claim.parameter or "temperature"
     values = (0.2, 1.0, 10.0) if claim.to == "infinity" else (2.0, 0.5, 0.1)
-    settings = [{knob: np.asarray(value)} for value in values if knob in parameters] or [{}]
+    settings = [{varied: np.asarray(value)} for value in values if varied in parameters] or [{}]
     if "backward_temperature" in parameters:  # follows the other temperature, and differs
-        settings = [{**each, "backward_temperature": each[knob] / 2} for each in settings]
-    names = ["logits"] if "logits" in parameters else sorted({*parameters} - {knob})
+        settings = [{**each, "backward_temperature": each[varied] / 2} for each in settings]
+    names = ["logits"] if "logits" in parameters else sorted({*parameters} - {varied})
     names = [name for name in names if spec.parameters[name].domain.event_dim < 2]
     true_gradient = _integrated_gradient if claim.expected == "unbiased" else _enumerated_gradient
     for f, expected in _objectives(make(parameters).event_shape)[claim.expected or ""]:
@@ -142,7 +142,7 @@ def _gradient_bias(claim: Property, spec: Spec, make: Make, pullback: Pullback) 
                 )
             exact = _joined(true_gradient(spec, at, f, name) for name in names)
             size = float(np.linalg.norm(exact))
-            goal = exact / 2 if expected == "it is half of the true gradient" else exact
+            goal = exact / 2 if expected == "it is half of the truth" else exact
             errors.append(float(np.linalg.norm(np.mean(estimates, axis=0) - goal)) / size)
             deviation = np.std(estimates, axis=0, ddof=1) / np.sqrt(CHUNKS)
             noise = ALARM_DEVIATION * float(np.linalg.norm(deviation)) / size + ROUNDING
@@ -155,8 +155,8 @@ def _gradient_bias(claim: Property, spec: Spec, make: Make, pullback: Pullback) 
         else:
             holds = max(errors) < noise < 0.1  # the check sees errors above 0.1 of the gradient
         assert holds, (
-            f"the gradient of a {f.__name__} function must be such that {expected}, but at {settings} "
-            f"the relative errors are {errors}, the last with a noise of {noise:g}"
+            f"the gradient of a {f.__name__} function must be such that {expected}, but at "
+            f"{settings} the relative errors are {errors}, the last with a noise of {noise:g}"
         )
 
 
@@ -198,7 +198,7 @@ def _objectives(shape: tuple[int, ...]) -> dict[str, list[tuple[Objective, str]]
         ],
         "remains_unless_linear": [(linear, "it has no bias"), (quadratic, "its bias remains")],
         "halves_the_linear": [
-            (linear, "it is half of the true gradient"),
+            (linear, "it is half of the truth"),
             (quadratic, "its bias remains"),
         ],
         "unbiased": [(quadratic, "it has no bias"), (cubic, "it has no bias")],
