@@ -44,7 +44,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says how much was held, counted from what passed."""
     names = {str(spec) for spec in SPECS}
     checks: dict[str, int] = {}
-    counts = {"test_the_law_holds": 0, "test_log_prob_equals_the_50_digit_value": 0}
+    counts = {"test_the_property_holds": 0, "test_log_prob_equals_the_50_digit_value": 0}
     impostors = 0
     for report in terminalreporter.stats.get("passed", []):
         function, _, parameters = report.nodeid.rpartition("::")[2].partition("[")
@@ -56,13 +56,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         impostors += function == "test_an_impostor_is_rejected_and_its_fault_named"
     if not sum(counts.values()):
         return
-    laws, cases = counts.values()
+    properties, cases = counts.values()
     failed = len(terminalreporter.stats.get("failed", []))
     terminalreporter.section("equivalence")
     terminalreporter.write_line(
-        f"held {len(checks)} of {len(names)} specifications and variants, with {laws} laws, "
-        f"{cases} cases and {sum(checks.values())} checks; {impostors} impostors rejected; "
-        f"{failed} failures"
+        f"held {len(checks)} of {len(names)} specifications and variants, with "
+        f"{properties} properties, {cases} cases and {sum(checks.values())} checks; "
+        f"{impostors} impostors rejected; {failed} failures"
     )
     for name in sorted(names):
         terminalreporter.write_line(f"  {name}: {checks.get(name, 0)} checks")

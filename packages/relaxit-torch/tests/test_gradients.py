@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 import relaxit_torch
 from parametrisation import each_spec
 from relaxit_reference import Spec
+from relaxit_reference.comparison.messages import reproduction
 from relaxit_reference.domains import Independent, LogSimplex, Real, Simplex
 from relaxit_reference.testing import strategies
 from relaxit_reference.testing.gradients import curve, derivative
-from relaxit_reference.testing.messages import reproduction
 
 # Coordinates within which central differences of step 1e-4 resolve the maps: at temperature 0.1 the
 # score moves by 1e-3. The ends of closed domains have only one side and are left out.

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from parametrisation import each_dtype, each_spec, each_spec_and_parameters
 from relaxit_reference import Spec, load_specs
-from relaxit_reference.domains import Independent, Interval, Simplex
-from relaxit_reference.spec import Case
-from relaxit_reference.testing import strategies
-from relaxit_reference.testing.conditioning import (
+from relaxit_reference.comparison.messages import reproduction
+from relaxit_reference.comparison.quadrature import total_mass
+from relaxit_reference.comparison.rounding import (
     log_prob_from_noise_tolerance,
     log_prob_tolerance,
 )
-from relaxit_reference.testing.messages import reproduction
-from relaxit_reference.testing.statistics import total_mass
+from relaxit_reference.domains import Independent, Interval, Simplex
+from relaxit_reference.spec import Case
+from relaxit_reference.testing import strategies
 
 CASES = [
     pytest.param(variant, case, id=f"{variant}: {case.why}")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from relaxit_reference import Spec, load_specs
-from relaxit_reference.testing.statistics import total_mass
+from relaxit_reference.comparison.quadrature import total_mass
 
 MIXED = [
     pytest.param(spec, names, id=f"{spec}-by {' and '.join(names)}")

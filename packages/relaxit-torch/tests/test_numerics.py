@@ -89,7 +89,7 @@ def extreme(build, leaves):
         distribution = build(spec, parameters, validate_args=validate_args)
         torch.manual_seed(0)
         usual = distribution.noise((16,))
-        low, high = NOISE_RANGE[spec.noise.law]
+        low, high = NOISE_RANGE[spec.noise.distribution]
         choice = torch.randint(4, usual.shape, device=usual.device)
         noise = torch.where(choice == 0, low, torch.where(choice == 1, high, usual))
         noise[0], noise[1] = low, high

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from parametrisation import each_dtype, each_spec
 from relaxit_reference import Spec
+from relaxit_reference.comparison.messages import reproduction
+from relaxit_reference.comparison.rounding import noise_in_favour, relax_tolerance
 from relaxit_reference.testing import strategies
-from relaxit_reference.testing.conditioning import noise_in_favour, relax_tolerance
-from relaxit_reference.testing.messages import reproduction
 
 
 @each_dtype

@@ -1,8 +1,8 @@
-"""The checks of the `[[laws]]` of a specification, one for each kind.
+"""The checks of the `[[properties]]` of a specification, one for each kind.
 
-An implementation is given as two functions: `make(parameters)` returns an object with the methods
-of a reference distribution, and `pullback(parameters, noise, cotangent, name)` the derivative of
-`sum(cotangent * relax(noise))` with respect to a parameter, as its backward pass has it.
+An implementation is given as two functions. `make(parameters)` returns an object with the methods
+of a reference distribution. `pullback(parameters, noise, cotangent, name)` returns the derivative
+of `sum(cotangent * relax(noise))` with respect to a parameter, from the backward pass.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from relaxit_reference.comparison.draws import Ranges, random_parameters
+from relaxit_reference.comparison.quadrature import total_mass
 from relaxit_reference.domains import Array, LogSimplex, Real
-from relaxit_reference.spec import Law, Spec
-from relaxit_reference.testing.draws import Ranges, random_parameters
-from relaxit_reference.testing.statistics import total_mass
+from relaxit_reference.spec import Property, Spec
 
 Make = Callable[[Mapping[str, Any]], Any]
 Pullback = Callable[[Mapping[str, Any], Array, Array, str], Array]
@@ -26,15 +26,19 @@ Objective = Callable[[Array], tuple[Array, Array]]
 SAMPLES = 20_000
 CHUNKS = 10
 ALARM_DEVIATION = 11.0
-"""Student's t of 9 degrees of freedom exceeds this with the alarm rate of all tests, 10^-6."""
+"""Student's t with 9 degrees of freedom exceeds this with probability 1e-6, the alarm rate."""
 
 ROUNDING = 1e-6
-"""Of a true gradient, by central differences, relative to it: some have no other noise."""
+"""The relative error of a true gradient by central differences."""
 
 
-def check_law(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
-    """Raises AssertionError, with the numbers, if an implementation does not have the property."""
-    CHECKS[law.kind](law, spec, make, pullback)
+def check_property(claim: Property, spec: Spec, make: Make, pullback: Pullback) -> None:
+    """Checks that an implementation has a property.
+
+    Raises:
+        AssertionError: it does not; the message has the numbers.
+    """
+    CHECKS[claim.kind](claim, spec, make, pullback)
 
 
 def _parameters(
@@ -45,27 +49,27 @@ def _parameters(
     return {**drawn, **{name: np.asarray(value) for name, value in (fixed or {}).items()}}
 
 
-def _limit(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
-    """Values come arbitrarily close to the discrete ones, or to the centre of the support."""
-    name = law.parameter or "temperature"
-    towards = (1.0, 0.1, 0.01) if law.to == "zero" else (10.0, 100.0, 10_000.0)
+def _limit(claim: Property, spec: Spec, make: Make, pullback: Pullback) -> None:
+    """Values come arbitrarily close to discrete values, or to the centre of the support."""
+    name = claim.parameter or "temperature"
+    towards = (1.0, 0.1, 0.01) if claim.to == "zero" else (10.0, 100.0, 10_000.0)
     distances = []
     for value in towards:
         limiting = make(_parameters(spec, {name: value}))
         sample = limiting.rvs(SAMPLES, 3)
-        if law.expected == "discrete":
+        if claim.expected == "discrete":
             goal = limiting.harden(sample)
         else:
             chart = spec.relax.support
             goal = chart.from_chart(np.zeros(chart.chart_dim(sample.shape[1:])))
         distances.append(float(np.abs(sample - goal).mean()))
-    # The mean distance is of the order of the temperature, or of its inverse: the noise has a
-    # bounded density, and moments.
+    # The mean distance is of the order of the temperature, or of its inverse, because the noise
+    # has a bounded density and moments.
     bound = 2 * min(towards[-1], 1 / towards[-1])
     reached = bool(np.all(np.diff(distances) <= 0)) and distances[-1] <= bound
     assert reached, (
-        f"as {name} goes to {law.to}, the mean distance to {law.expected} values must fall below "
-        f"{bound:g}, but at {name} = {towards} it is {distances}"
+        f"as {name} goes to {claim.to}, the mean distance to {claim.expected} values must fall "
+        f"below {bound:g}, but at {name} = {towards} it is {distances}"
     )
 
 
@@ -75,51 +79,55 @@ def _same_density(first: Any, second: Any, x: Array, image: Array, statement: st
     )
 
 
-def _symmetry(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
-    """The law of the image of a value is that with the image of a parameter."""
-    parameters, name = _parameters(spec), law.parameter or "logits"
+def _symmetry(claim: Property, spec: Spec, make: Make, pullback: Pullback) -> None:
+    """The image of a value has the distribution with the image of a parameter."""
+    parameters, name = _parameters(spec), claim.parameter or "logits"
     original = make(parameters)
     x = original.rvs(50, 4)
-    if law.map == "permutation":
+    if claim.map == "permutation":
         order = np.roll(np.arange(parameters[name].shape[-1]), 1)
         image, mapped = x[..., order], parameters[name][..., order]
     else:
-        image = -x if law.map == "negation" else 1 - x
-        mapped = (1.0 if law.map == "reflection" else 0.0) - parameters[name]
-    statement = f"{law.map} of a value and of {name} must not change the density"
+        image = -x if claim.map == "negation" else 1 - x
+        mapped = (1.0 if claim.map == "reflection" else 0.0) - parameters[name]
+    statement = f"{claim.map} of a value and of {name} must not change the density"
     _same_density(original, make({**parameters, name: mapped}), x, image, statement)
 
 
-def _invariance(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
+def _invariance(claim: Property, spec: Spec, make: Make, pullback: Pullback) -> None:
     """Adding a constant to a parameter changes neither density nor map."""
-    parameters, name = _parameters(spec), law.parameter or "logits"
+    parameters, name = _parameters(spec), claim.parameter or "logits"
     original, shifted = make(parameters), make({**parameters, name: parameters[name] + 3.0})
     x, noise = original.rvs(50, 5), original.noise(50, 6)
     _same_density(original, shifted, x, x, f"adding 3 to {name} must not change the density")
     np.testing.assert_allclose(shifted.relax(noise), original.relax(noise), rtol=1e-11, atol=1e-13)
 
 
-def _gradient_bias(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None:
-    """The mean gradient of E f of the backward pass against that of the discrete E f, enumerated.
+def _gradient_bias(claim: Property, spec: Spec, make: Make, pullback: Pullback) -> None:
+    """Compares the mean gradient of the backward pass with the gradient of the discrete E f.
 
-    For a quadratic f the bias vanishes with the temperature in every relaxation of one variable. A
-    straight-through gradient of a relaxed value averages f' at both ends of a jump, which is exact
-    for a quadratic, so that what remains of its bias is seen on a cubic; that of a probability is
-    exact for a linear f only, and one that passes a smooth factor only, not even for that. In rows
-    that jump where an earlier one does, the bias of every f remains, other than in the first of
-    them. A law that relaxes nothing discrete is compared with its own E f, by quadrature.
+    The discrete E f is a sum over all states. What is expected depends on f:
+
+    - For a quadratic f, the bias of every relaxation of one variable vanishes with the temperature.
+    - A straight-through gradient of a relaxed value averages f' at both ends of a jump. This is
+      exact for a quadratic f; a cubic f shows the bias that remains.
+    - A straight-through gradient of a probability is exact only for a linear f.
+    - A gradient that passes only through a smooth factor is not exact for any f.
+    - Rows that jump where an earlier row jumps keep a bias for every f, except the first row.
+
+    A distribution that relaxes nothing discrete is compared with its own E f, by quadrature.
     """
-    # Moderate, for a choice that is nearly certain has nearly no gradient.
+    # Moderate, because a choice that is nearly certain has nearly no gradient.
     parameters = _parameters(spec, ranges=spec.moderate)
-    knob = law.parameter or "temperature"
-    values = (0.2, 1.0, 10.0) if law.to == "infinity" else (2.0, 0.5, 0.1)
-    settings = [{knob: np.asarray(value)} for value in values if knob in parameters] or [{}]
-    if "backward_temperature" in parameters:  # goes where the other goes, and differs from it
-        settings = [{**each, "backward_temperature": each[knob] / 2} for each in settings]
-    names = ["logits"] if "logits" in parameters else sorted({*parameters} - {knob})
+    varied = claim.parameter or "temperature"
+    values = (0.2, 1.0, 10.0) if claim.to == "infinity" else (2.0, 0.5, 0.1)
+    settings = [{varied: np.asarray(value)} for value in values if varied in parameters] or [{}]
+    if "backward_temperature" in parameters:  # follows the other temperature, and differs
+        settings = [{**each, "backward_temperature": each[varied] / 2} for each in settings]
+    names = ["logits"] if "logits" in parameters else sorted({*parameters} - {varied})
     names = [name for name in names if spec.parameters[name].domain.event_dim < 2]
-    true_gradient = _integrated_gradient if law.expected == "unbiased" else _enumerated_gradient
-    for f, expected in _objectives(make(parameters).event_shape)[law.expected or ""]:
+    true_gradient = _integrated_gradient if claim.expected == "unbiased" else _enumerated_gradient
+    for f, expected in _objectives(make(parameters).event_shape)[claim.expected or ""]:
         errors, noise = [], 0.0
         for setting in settings:
             at = {**parameters, **setting}
@@ -134,26 +142,26 @@ def _gradient_bias(law: Law, spec: Spec, make: Make, pullback: Pullback) -> None
                 )
             exact = _joined(true_gradient(spec, at, f, name) for name in names)
             size = float(np.linalg.norm(exact))
-            goal = exact / 2 if expected == "is half of the true one" else exact
+            goal = exact / 2 if expected == "it is half of the truth" else exact
             errors.append(float(np.linalg.norm(np.mean(estimates, axis=0) - goal)) / size)
             deviation = np.std(estimates, axis=0, ddof=1) / np.sqrt(CHUNKS)
             noise = ALARM_DEVIATION * float(np.linalg.norm(deviation)) / size + ROUNDING
-        if expected == "remains":
+        if expected == "its bias remains":
             holds = errors[-1] > noise
-        elif expected == "vanishes":
-            # Less than half of that at any other: a high temperature takes the gradient itself
-            # away, so that from 2 to 0.5 the error need not fall. Without a temperature, none.
+        elif expected == "its bias vanishes":
+            # Less than half of the error at any other setting. From temperature 2 to 0.5 the error
+            # need not fall: a high temperature makes the gradient itself vanish.
             holds = errors[-1] < max(min(errors[:-1], default=0.0) / 2, noise)
         else:
-            holds = max(errors) < noise < 0.1  # of the gradient: the check sees what is larger
+            holds = max(errors) < noise < 0.1  # the check sees errors above 0.1 of the gradient
         assert holds, (
-            f"the gradient of a {f.__name__} must be one whose bias, or which, {expected}, but at "
+            f"the gradient of a {f.__name__} function must be such that {expected}, but at "
             f"{settings} the relative errors are {errors}, the last with a noise of {noise:g}"
         )
 
 
 def _objectives(shape: tuple[int, ...]) -> dict[str, list[tuple[Objective, str]]]:
-    """What each expectation says of the gradient of which functions."""
+    """For each word of a specification: functions, and what it claims of their gradients."""
     random, size = np.random.default_rng(12), int(np.prod(shape))
     matrix, vector = random.normal(size=(size, size)), random.normal(size=size)
     first = np.arange(size) < size // shape[0] if shape else np.ones(1)
@@ -176,26 +184,29 @@ def _objectives(shape: tuple[int, ...]) -> dict[str, list[tuple[Objective, str]]
         return of_first_row
 
     return {
-        "vanishes": [(quadratic, "vanishes"), (cubic, "vanishes")],
-        "remains": [(quadratic, "vanishes"), (cubic, "remains")],
+        "vanishes": [(quadratic, "its bias vanishes"), (cubic, "its bias vanishes")],
+        "remains": [(quadratic, "its bias vanishes"), (cubic, "its bias remains")],
         "vanishes_in_the_first_row": [
-            (of_first_row(quadratic), "vanishes"),
-            (of_first_row(cubic), "vanishes"),
-            (quadratic, "remains"),
+            (of_first_row(quadratic), "its bias vanishes"),
+            (of_first_row(cubic), "its bias vanishes"),
+            (quadratic, "its bias remains"),
         ],
         "remains_in_every_row": [
-            (of_first_row(quadratic), "vanishes"),
-            (of_first_row(cubic), "remains"),
-            (quadratic, "remains"),
+            (of_first_row(quadratic), "its bias vanishes"),
+            (of_first_row(cubic), "its bias remains"),
+            (quadratic, "its bias remains"),
         ],
-        "remains_unless_linear": [(linear, "is absent"), (quadratic, "remains")],
-        "halves_the_linear": [(linear, "is half of the true one"), (quadratic, "remains")],
-        "unbiased": [(quadratic, "is absent"), (cubic, "is absent")],
+        "remains_unless_linear": [(linear, "it has no bias"), (quadratic, "its bias remains")],
+        "halves_the_linear": [
+            (linear, "it is half of the truth"),
+            (quadratic, "its bias remains"),
+        ],
+        "unbiased": [(quadratic, "it has no bias"), (cubic, "it has no bias")],
     }
 
 
 def _read(spec: Spec, value: Array) -> tuple[Array, Array]:
-    """A value as a decoder reads it, near the discrete ones, and the derivative of that."""
+    """A value as a decoder reads it, near the discrete values, and its derivative."""
     if isinstance(spec.relax.support, LogSimplex):
         return np.exp(value), np.exp(value)
     if isinstance(spec.relax.support, Real):
@@ -212,11 +223,15 @@ def _enumerated_gradient(
 ) -> Array:
     """`d/d parameter sum_b P(b) f(b)` over all states of the discrete variable."""
 
-    def mean(law: Any) -> float:
-        states = np.array([0.0, 1.0])  # of a bit that is matched in mean, without a map to it
+    def mean(distribution: Any) -> float:
+        states = np.array([0.0, 1.0])  # a bit with the same mean, if no map to it is defined
         if spec.harden:
-            states = np.unique(law.harden(law.relax(law.noise(SAMPLES, 0))), axis=0)
-        return float(np.sum(law.discrete_pmf(states) * f(states.reshape(len(states), -1))[0]))
+            states = np.unique(
+                distribution.harden(distribution.relax(distribution.noise(SAMPLES, 0))), axis=0
+            )
+        return float(
+            np.sum(distribution.discrete_pmf(states) * f(states.reshape(len(states), -1))[0])
+        )
 
     return _central_differences(spec, parameters, mean, name, step=1e-5)
 
@@ -227,13 +242,13 @@ def _integrated_gradient(
     """`d/d parameter` of the integral of `p(c) f(c)`."""
     above = 100.0  # f + 100 is positive and has a logarithm; the integral of p is constant
 
-    def mean(law: Any) -> float:
+    def mean(distribution: Any) -> float:
         def log_integrand(c: Array) -> Array:
-            return np.asarray(law.logpdf(c) + np.log(f(c.reshape(len(c), -1))[0] + above))
+            return np.asarray(distribution.logpdf(c) + np.log(f(c.reshape(len(c), -1))[0] + above))
 
-        return float(total_mass(law, log_integrand))
+        return float(total_mass(distribution, log_integrand))
 
-    # The rounding of the integral, 1e-13, over the step is as small as the square of the step.
+    # The rounding of the integral, 1e-13, divided by the step is as small as the step squared.
     return _central_differences(spec, parameters, mean, name, step=1e-4)
 
 
@@ -257,7 +272,7 @@ def _central_differences(
     return gradient
 
 
-CHECKS: dict[str, Callable[[Law, Spec, Make, Pullback], None]] = {
+CHECKS: dict[str, Callable[[Property, Spec, Make, Pullback], None]] = {
     "limit": _limit,
     "symmetry": _symmetry,
     "invariance": _invariance,

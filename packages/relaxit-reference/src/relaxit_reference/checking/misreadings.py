@@ -1,4 +1,7 @@
-"""Plausible faults as changes of the reference: a candidate that agrees with one has that fault."""
+"""Plausible faults, each as a change of the reference.
+
+A candidate that agrees with the changed reference has the fault.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit, ndtri, softmax
 
+from relaxit_reference.checking.probes import Half, Parameters, Probe
 from relaxit_reference.domains import Array, Matrix, Positive
 from relaxit_reference.spec import Spec
-from relaxit_reference.testing.probes import Half, Parameters, Probe
 
 CHANGES: dict[str, Callable[[Array], Array]] = {
     "1 / {}": np.reciprocal,
@@ -39,9 +42,9 @@ FROM_UNIFORM: dict[str, Callable[[Array], Array]] = {
 
 
 def misreadings(half: Half, probe: Probe) -> Iterator[tuple[str, Callable[[], Array]]]:
-    """Words for each way of mistaking an argument, and what the reference then returns.
+    """Words for each way to mistake an argument, with a function that gives the faulty answer.
 
-    The function raises a ValueError if the mistake leads outside the domain.
+    The function raises ValueError if the mistake leads outside the domain.
     """
     argument = half.argument(probe)
     for words, parameters in _parameters(half.spec, probe.parameters):
@@ -80,14 +83,18 @@ def _parameters(spec: Spec, parameters: Parameters) -> Iterator[tuple[str, dict[
 
 def _noise(spec: Spec, probe: Probe) -> Iterator[tuple[str, Array]]:
     yield "with the noise negated", -probe.noise
-    if spec.noise.law in FROM_UNIFORM:
-        words = f"with {spec.noise.law} noise formed again from the noise, as if that were uniform"
-        yield words, FROM_UNIFORM[spec.noise.law](probe.noise)
+    if spec.noise.distribution in FROM_UNIFORM:
+        kind = spec.noise.distribution
+        words = f"with {kind} noise made again from the noise, as if the noise were uniform"
+        yield words, FROM_UNIFORM[kind](probe.noise)
     yield "with the noise ignored", np.zeros_like(probe.noise)
     if len(spec.noise.shape) > 1:
         yield "with the rows of the noise in reverse order", probe.noise[..., ::-1, :]
         mean = np.mean(probe.noise, axis=-2, keepdims=True)
-        yield "with their mean in every row of the noise", np.broadcast_to(mean, probe.noise.shape)
+        yield (
+            "with the mean of the rows in every row of the noise",
+            np.broadcast_to(mean, probe.noise.shape),
+        )
     for name, value in probe.parameters.items():
         if isinstance(spec.parameters[name].domain, Positive):
             scale = value.reshape(value.shape + (1,) * len(spec.noise.shape))

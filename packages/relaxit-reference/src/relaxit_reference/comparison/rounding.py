@@ -1,4 +1,4 @@
-"""How much of a difference rounding explains."""
+"""The differences that rounding explains."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ from relaxit_reference.domains import (
 from relaxit_reference.spec import Spec
 
 RELATIVE_STEP = -1e-7
-"""Towards zero, so that no probability passes 1. Far above the rounding of float64, far below the
-scale on which the maps curve, and small enough for a point of the simplex to be taken for one."""
+"""The step of finite differences, relative to the input.
+
+Negative, so that no probability exceeds 1. It is far larger than the rounding of float64 and far
+smaller than the scale on which the maps curve; moved points of the simplex are still accepted.
+"""
 
 
 def sensitivity(function: Callable[..., Array], inputs: Mapping[str, Any], spec: Spec) -> Array:
-    """The sum over all input numbers `x` of `|x * d function / d x|`, by finite differences.
+    """The sum of `|x * d function / d x|` over all input numbers `x`, by finite differences.
 
-    `function` takes the inputs by name, as the parameters of `spec` and `noise` or `value`. Batch
-    elements are perturbed together, the entries of one event one after the other.
+    `function` takes the inputs by name: the parameters of `spec`, and `noise` or `value`. Each
+    entry of an event is moved in turn, in all batch elements together.
     """
     base = function(**inputs)
     total = np.zeros_like(base)
@@ -49,14 +52,14 @@ def sensitivity(function: Callable[..., Array], inputs: Mapping[str, Any], spec:
 def relax_tolerance(spec: Spec, parameters: Mapping[str, Any], noise: Array, dtype: Any) -> Array:
     """`16 eps (1 + condition number) |value|` plus the smallest normal number of `dtype`.
 
-    Sixteen rounded operations, each of the relative size that the condition number of the map
-    turns an ulp of its inputs into. Below the smallest normal number no precision is relative.
+    This allows sixteen rounded operations. The condition number of the map says how much it
+    enlarges a relative error of its inputs.
     """
     limits = np.finfo(dtype)
 
     def relaxed(noise: Array, **parameters: Any) -> Array:
-        law = spec.reference_class(**parameters, **spec.arguments)
-        return np.asarray(law.relaxed(noise))
+        distribution = spec.reference_class(**parameters, **spec.arguments)
+        return np.asarray(distribution.relaxed(noise))
 
     inputs = {**parameters, "noise": noise}
     with np.errstate(invalid="ignore"):
@@ -64,14 +67,17 @@ def relax_tolerance(spec: Spec, parameters: Mapping[str, Any], noise: Array, dty
     return np.asarray(16 * limits.eps * (value + sensitivity(relaxed, inputs, spec)) + limits.tiny)
 
 
-def noise_in_favour(law: Any, noise: Array, rows: Array, dtype: Any) -> tuple[Array, Array]:
-    """Noise that chooses the one-hot `rows` where rounding decides, and by how much it is moved.
+def noise_in_favour(
+    distribution: Any, noise: Array, rows: Array, dtype: Any
+) -> tuple[Array, Array]:
+    """Noise moved in favour of the one-hot `rows`, and the size of the move.
 
-    Rows of categories jump where the scores of two are nearly equal, so that no tolerance of a row
-    tells what the next one may be. Sixteen ulps of the terms of a score, once for each later row.
+    Where two scores are nearly equal, rounding decides which category a row takes, and later rows
+    jump with it. No tolerance of the rows allows for that. The moved noise makes the reference take
+    the same categories. The move is sixteen ulps of the terms of a score for each later row.
     """
     count = rows.shape[-2]
-    log_pi = np.where(np.isfinite(law.log_pi), np.abs(law.log_pi), 0)
+    log_pi = np.where(np.isfinite(distribution.log_pi), np.abs(distribution.log_pi), 0)
     if noise.ndim == rows.ndim:
         log_pi, favour = log_pi[..., None, :], rows
     else:
@@ -84,20 +90,20 @@ def noise_in_favour(law: Any, noise: Array, rows: Array, dtype: Any) -> tuple[Ar
 def log_prob_tolerance(
     spec: Spec, parameters: Mapping[str, Any], value: Array, log_prob: Array, dtype: Any
 ) -> Array:
-    """What rounding may do to a log density: 16 ulps of the largest sum of its terms.
+    """The error that rounding may cause in a log density: 16 ulps of the sum of its terms.
 
-    A log density adds, for each entry of an event, the coordinates of the value (logits or
-    logarithms) once as they are and once times the temperature, and the logarithms of the
-    parameters. These terms may cancel, so that neither the result nor its derivatives show them.
-    A normal density of vectors is quadratic in its coordinates, and its matrix may be nearly
-    singular: the derivatives show by how much its terms move more than that.
+    For each entry of an event, a log density adds the coordinates of the value (logits or
+    logarithms), the coordinates times the temperature, and the logarithms of the parameters. These
+    terms may cancel, so neither the result nor its derivatives show their size. A normal density of
+    vectors is quadratic in its coordinates, and its matrix may be nearly singular: for it the
+    derivatives are added.
     """
     support, entries, coordinates = spec.relax.support, 1, np.zeros(())
     if not spec.discrete:
         inside = value if isinstance(support, Real | LogSimplex) else nearest_interior(value, dtype)
-        law = spec.reference_class(**parameters, **spec.arguments)
+        distribution = spec.reference_class(**parameters, **spec.arguments)
         with np.errstate(invalid="ignore"):
-            chart = np.nan_to_num(law.chart.to_chart(inside), posinf=0, neginf=0)
+            chart = np.nan_to_num(distribution.chart.to_chart(inside), posinf=0, neginf=0)
         coordinates, entries = np.sum(np.abs(chart), axis=-1), chart.shape[-1]
     size = 1 + (1 + np.asarray(parameters.get("temperature", 0.0))) * coordinates
     for name, parameter in parameters.items():
@@ -109,11 +115,11 @@ def log_prob_tolerance(
             logs = np.abs(np.log(parameter) if in_logs else parameter)
         size = size + np.where(np.isfinite(logs), logs, 0).sum(axes)
     rounding = np.where(np.isfinite(log_prob), np.abs(log_prob), 0) + entries * size
-    if spec.noise.law == "normal" and spec.event_dim:
+    if spec.noise.distribution == "normal" and spec.event_dim:
 
         def of_parameters(**parameters: Any) -> Array:
-            law = spec.reference_class(**parameters, **spec.arguments)
-            return np.nan_to_num(law.logpdf(value, dtype), neginf=0)
+            distribution = spec.reference_class(**parameters, **spec.arguments)
+            return np.nan_to_num(distribution.logpdf(value, dtype), neginf=0)
 
         rounding = rounding + sensitivity(of_parameters, parameters, spec)
     return np.asarray(16 * np.finfo(dtype).eps * rounding)
@@ -122,15 +128,15 @@ def log_prob_tolerance(
 def log_prob_from_noise_tolerance(
     spec: Spec, parameters: Mapping[str, Any], noise: Array, dtype: Any
 ) -> Array:
-    """The same for a log density that is computed from the noise.
+    """The error that rounding may cause in a log density computed from the noise.
 
-    It adds the noise, once for each entry of an event, and functions of the scores, whose rounding
-    is that of the inputs.
+    Such a density adds the noise once for each entry of an event, and functions of the scores. The
+    error of the scores comes from the rounding of the inputs.
     """
 
     def log_prob(noise: Array, **parameters: Any) -> Array:
-        law = spec.reference_class(**parameters, **spec.arguments)
-        return np.asarray(law.logpdf_from_noise(noise))
+        distribution = spec.reference_class(**parameters, **spec.arguments)
+        return np.asarray(distribution.logpdf_from_noise(noise))
 
     inputs = {**parameters, "noise": noise}
     axes = tuple(range(noise.ndim - len(spec.noise.shape), noise.ndim))

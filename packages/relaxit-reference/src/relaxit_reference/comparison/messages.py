@@ -1,4 +1,4 @@
-"""Failure texts that assume no knowledge of the test, each with a reproduction to paste."""
+"""Python source of inputs: what a failure message gives its reader to paste."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from relaxit_reference.spec import Spec
 
 
 def literal(value: Any) -> str:
-    """Python source of an array that keeps every bit."""
+    """Python source of an array or number, exact to the last bit."""
     array = np.asarray(value)
     if array.ndim == 0:
         return _number(array.item())
@@ -29,13 +29,13 @@ def constructor(
 
 
 def reproduction(spec: Spec, parameters: Mapping[str, Any], call: str, argument: Any) -> str:
-    """A script that prints what the reference returns for the input at which another differs."""
+    """A script that prints what the reference returns for an input."""
     return "\n".join(
         [
             "import numpy as np",
             "import relaxit_reference",
-            f"law = {constructor(spec, parameters)}",
-            f"print(law.{call}({literal(argument)}))",
+            f"distribution = {constructor(spec, parameters)}",
+            f"print(distribution.{call}({literal(argument)}))",
         ]
     )
 

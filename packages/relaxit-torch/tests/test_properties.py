@@ -1,4 +1,4 @@
-"""The laws that the specifications state: limits, symmetries, invariances, bias of the gradient."""
+"""The properties that specifications state: limits, symmetries, invariances, gradient bias."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import torch
 from parametrisation import each_spec
 from relaxit_reference import Spec, load_specs
 from relaxit_reference.domains import Independent, Interval
-from relaxit_reference.spec import Law
+from relaxit_reference.spec import Property
 from relaxit_reference.testing import strategies
-from relaxit_reference.testing.laws import check_law
-from relaxit_reference.testing.statistics import ALARM_RATE, chi_square, law_against_density
+from relaxit_reference.testing.properties import check_property
+from relaxit_reference.testing.statistics import ALARM_RATE, chi_square, sample_against_density
 
-LAWS = [
-    pytest.param(variant, law, id=f"{variant}: {law}")
+PROPERTIES = [
+    pytest.param(variant, claim, id=f"{variant}: {claim}")
     for spec in load_specs()
     for variant in spec.with_variants()
-    for law in variant.laws
+    for claim in variant.properties
 ]
 
 
 @pytest.mark.equivalence
-@pytest.mark.parametrize(("of", "law"), LAWS)
-def test_the_law_holds(of: Spec, law: Law, build_law) -> None:
+@pytest.mark.parametrize(("of", "claim"), PROPERTIES)
+def test_the_property_holds(of: Spec, claim: Property, build_law) -> None:
     def pullback(parameters, noise, cotangent, name):
         subject = build_law(of, parameters)
         leaves = {n: subject.tensor(value).requires_grad_() for n, value in parameters.items()}
@@ -35,7 +35,7 @@ def test_the_law_holds(of: Spec, law: Law, build_law) -> None:
         (gradient,) = torch.autograd.grad(value, leaves[name], subject.tensor(cotangent))
         return gradient.cpu().numpy()
 
-    check_law(law, of, lambda parameters: build_law(of, parameters), pullback)
+    check_property(claim, of, lambda parameters: build_law(of, parameters), pullback)
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 1e9])
@@ -51,7 +51,7 @@ def test_the_distribution_of_hard_samples_does_not_depend_on_the_temperature(
     parameters["temperature"] = np.asarray(temperature)
     sample = build_law(spec, parameters, "float32").rvs(20_000, 26)
     reference = spec.reference_class(**parameters, **spec.arguments)
-    assert law_against_density(sample, reference) > ALARM_RATE
+    assert sample_against_density(sample, reference) > ALARM_RATE
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.7, 5.0])
@@ -59,7 +59,11 @@ def test_the_distribution_of_hard_samples_does_not_depend_on_the_temperature(
 def test_the_hardened_distribution_is_the_discrete_one_at_temperature(
     temperature: float, spec: Spec, build_law
 ) -> None:
-    if spec.harden is None or spec.harden.law != "exact" or "temperature" not in spec.parameters:
+    if (
+        spec.harden is None
+        or spec.harden.matches != "distribution"
+        or "temperature" not in spec.parameters
+    ):
         pytest.skip(f"{spec.name}.toml does not say that hardening is exact at every temperature")
     parameters = strategies.random_parameters(
         spec, np.random.default_rng(21), ranges={"logits": (-2.0, 2.0)}

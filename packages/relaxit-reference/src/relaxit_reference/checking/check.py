@@ -1,4 +1,4 @@
-"""Examines somebody else's implementation of a distribution and names its faults."""
+"""Examines an implementation of a distribution and names its faults."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relaxit_reference.domains import Array
-from relaxit_reference.spec import Spec, load_spec
-from relaxit_reference.testing.diagnosis import explain, normalised_axis, reduced
-from relaxit_reference.testing.messages import literal, reproduction
-from relaxit_reference.testing.probes import (
+from relaxit_reference.checking.diagnosis import explain, normalised_axis, reduced
+from relaxit_reference.checking.probes import (
     Answers,
     CandidateError,
     Half,
@@ -20,24 +17,27 @@ from relaxit_reference.testing.probes import (
     probes,
     reference,
 )
-from relaxit_reference.testing.report import Difference, Report
+from relaxit_reference.checking.report import Difference, Report
+from relaxit_reference.comparison.messages import literal, reproduction
+from relaxit_reference.domains import Array
+from relaxit_reference.spec import Spec, load_spec
 
 
 def check_distribution(candidate: Any, spec: Spec | str, *, seed: int = 0) -> Report:
-    """Compares an implementation with the reference, and says what is wrong with it.
+    """Compares an implementation with the reference and says what is wrong with it.
 
     Args:
         candidate: an object with functions `relax(noise, **parameters)` and
-            `log_prob(value, **parameters)`, or a pair of them; either may be missing or None. They
-            take float64 arrays, the parameters by their names in the specification
-            (`temperature=...` with `probs=...` or `logits=...`), and return what can be made an
-            array. Leading dimensions of noise and values are sample dimensions.
+            `log_prob(value, **parameters)`, or a pair of the two. One of them may be missing or
+            None. They take float64 arrays, with the parameters by their names in the specification
+            (`temperature=...` with `probs=...` or `logits=...`), and return arrays or what NumPy
+            can convert. Leading dimensions of noise and values are sample dimensions.
         spec: a specification, one of its variants, or a name.
-        seed: of the inputs. One seed always gives the same report.
+        seed: the seed of the inputs. The same seed gives the same report.
 
     Returns:
-        A report that is true where there is no difference. An exception that the candidate raises
-        is a difference.
+        A report, which is true if there is no difference. An exception in the candidate is a
+        difference.
 
     Raises:
         TypeError: the candidate has neither function.
@@ -82,13 +82,13 @@ def _halves(candidate: Any, spec: Spec) -> list[Half]:
 
 
 Fault = tuple[str, str] | None
-"""What is wrong, and a script that shows the truth; or nothing."""
+"""What is wrong, and a script that prints the right answer; or None."""
 
 Examination = Callable[[Half, Answers], Fault]
 
 
 def _examine(half: Half, inputs: list[Probe]) -> Iterator[tuple[str, Fault]]:
-    """Each check with what is wrong. After a fault of form, numbers would show it once more."""
+    """Each check with its fault. A fault of form ends the examination: numbers would repeat it."""
     answers: Answers = []
 
     def accepts(half: Half, answers: Answers) -> Fault:
@@ -140,15 +140,15 @@ def _repeat(half: Half, answers: Answers) -> Fault:
         argument = half.argument(probe)
         if not np.array_equal(half.answer(argument, probe.parameters), answer, equal_nan=True):
             message = (
-                "The same arguments gave another answer: it draws noise of its own, "
-                "or keeps a state from one call to the next."
+                "The same arguments gave another answer: the function draws its own noise, "
+                "or keeps a state between calls."
             )
             return message, reproduction(half.spec, probe.parameters, half.call, argument[0])
     return None
 
 
 def _own(half: Half, answers: Answers) -> Fault:
-    """Exchanges the argument of one element for another, and looks which elements answer."""
+    """Changes the argument of one element, and looks which answers change."""
     noun = "value" if half.name == "relax" else "log_prob"
     moves, script = False, ""
     for probe, answer in answers:
@@ -170,13 +170,13 @@ def _own(half: Half, answers: Answers) -> Fault:
                 stranger = tuple(int(i) for i in np.argwhere(changed)[0])
                 one, other = _names(element, stranger)
                 lines = [
-                    f"The {half.given} of {one} moves the {noun} of {other}: "
-                    "samples, and elements of a batch, must not know of each other.",
+                    f"The {half.given} of {one} changes the {noun} of {other}: "
+                    "samples and batch elements must not depend on each other.",
                     *normalised_axis(half, answer),
                 ]
                 return "\n".join(lines), script
     if not moves:
-        return f"The {half.given} of an element does not move its own {noun}.", script
+        return f"The {half.given} of an element does not change its own {noun}.", script
     return None
 
 
@@ -238,9 +238,9 @@ def _edge(half: Half, answers: Answers) -> Fault:
             index = tuple(int(i) for i in np.argwhere(wrong)[0])
             parameters = probe.element(half.spec, index)
             message = (
-                f"Floating point rounds values to the edge of the support, and log_prob there is "
+                f"Floating point rounds values to the edge of the support. There, log_prob is "
                 f"{literal(answer[index])} at {literal(probe.value[index])}. It must be finite, "
-                "as that of the nearest number inside."
+                "like the log density of the nearest number inside."
             )
             return message, reproduction(half.spec, parameters, half.call, probe.value[index])
     return None

@@ -11,9 +11,9 @@ class Difference:
     """One way in which a candidate differs from the reference.
 
     Attributes:
-        check: the sentence that does not hold.
-        message: where it does not hold, and what the fault looks like.
-        reproduction: a script that prints what the reference returns at the worst input.
+        check: the sentence that is not true of the candidate.
+        message: where the check fails, and what the fault looks like.
+        reproduction: a script that prints what the reference returns for such an input.
     """
 
     check: str
@@ -27,12 +27,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of `check_distribution`; true where the candidate passed.
+    """The outcome of `check_distribution`, which is true if the candidate passed.
 
     Attributes:
         subject: the distribution that the candidate was compared with.
-        checks: the sentences that were examined, in order.
-        differences: those that do not hold.
+        checks: the sentences that were checked, in order.
+        differences: the sentences that are not true, with their faults.
     """
 
     subject: str
@@ -41,7 +41,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether every check held."""
+        """Whether the candidate passed every check."""
         return not self.differences
 
     def __bool__(self) -> bool:
@@ -54,6 +54,6 @@ class Report:
         return "\n".join(lines)
 
     def raise_for_differences(self) -> None:
-        """Raises an `AssertionError` that holds the whole report unless the candidate passed."""
+        """Raises AssertionError with the whole report if there is a difference."""
         if self.differences:
             raise AssertionError(str(self))

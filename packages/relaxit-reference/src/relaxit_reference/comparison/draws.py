@@ -1,4 +1,4 @@
-"""Parameters of a specification from numbers in [0, 1], and from a random generator."""
+"""Parameters of a specification, from numbers in [0, 1] or from a random generator."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from relaxit_reference.domains import Array, Domain
 from relaxit_reference.spec import Spec
 
-# Where all but 10^-12 of the noise lies, and for Gumbel and logistic noise the last thirteen
-# orders of magnitude of the upper tail, which float32 must survive too.
+# All but 10^-12 of normal noise, and 13 orders of magnitude of the tails of Gumbel and logistic
+# noise, which float32 must survive too.
 NOISE_RANGE = {
     "uniform": (1e-9, 1 - 1e-9),
     "normal": (-7.0, 7.0),
@@ -32,7 +32,11 @@ def place_parameters(
     dtype: Any,
     draw_unit: DrawUnit,
 ) -> dict[str, Array]:
-    """Parameters of the batch shapes `shapes`, in `ranges` or else in their typical ranges."""
+    """Parameters with batch shapes `shapes`, in `ranges` or otherwise in their typical ranges.
+
+    Raises:
+        ValueError: a parameter has no range.
+    """
     chosen = {}
     for name in names:
         parameter = spec.parameters[name]
@@ -41,7 +45,7 @@ def place_parameters(
             raise ValueError(f"{spec.name}.toml: parameters.{name}: no typical range to draw from")
         event = tuple(_size(dimension, categories) for dimension in parameter.shape)
         placed = parameter.domain.place(draw_unit((*shapes[name], *event)), typical)
-        # Rounded to the precision under test, so that both sides are given the same numbers.
+        # Rounded to the precision under test, so that both sides get the same numbers.
         chosen[name] = np.asarray(placed).astype(dtype).astype(np.float64)
     return chosen
 
@@ -61,7 +65,7 @@ def random_parameters(
     ranges: Ranges | None = None,
     dtype: Any = np.float64,
 ) -> dict[str, Array]:
-    """Parameters for a statistical test, all of them of the full batch shape."""
+    """Parameters of the full batch shape, for a statistical test."""
     names = spec.parameterisations()[-1] if names is None else names
     categories = spec.sizes[0] if categories is None else categories
     shapes = dict.fromkeys(names, batch_shape)
@@ -69,6 +73,6 @@ def random_parameters(
 
 
 def accepted_and_refused(domain: Domain, size: int = 3) -> list[tuple[Any, bool]]:
-    """Events at the ends of a domain, outside it and NaN, each with whether it is accepted."""
+    """Points at the ends of a domain, outside it and NaN, each with whether the domain has it."""
     events = [*domain.end_points(size), *domain.outside(size)]
     return [(event, bool(np.all(domain.contains(event)))) for event in events]

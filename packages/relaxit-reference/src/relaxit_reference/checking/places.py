@@ -1,4 +1,4 @@
-"""Where a candidate is wrong that is right elsewhere: tails, low temperatures, clamped numbers."""
+"""Finds where a candidate is wrong: in tails, at low temperatures, by clamped numbers."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from relaxit_reference.checking.probes import Answers, CandidateError, Half, Probe
 from relaxit_reference.domains import Array, CategoryLogits, Domain, Interval, Real, Simplex
-from relaxit_reference.testing.probes import Answers, CandidateError, Half, Probe
 
 SHARE = 0.5
-"""A number tells where the faults are if at least this share of the right answers lies beyond."""
+"""A bound describes where the faults are if at least this share of right answers lies beyond it."""
 
 
 def places(half: Half, answers: Answers, differs: list[NDArray[np.bool_]]) -> Iterator[str]:
-    """What the differences have in common, for one set of parameters.
+    """Says what the differences have in common, for one set of parameters.
 
     Args:
-        half: the function that differs.
+        half: the function that is wrong.
         answers: its answers.
-        differs: for each of them, where it is wrong.
+        differs: where each answer is wrong.
     """
     wrong = np.concatenate([flags.ravel() for flags in differs])
     columns = [
@@ -68,7 +68,7 @@ def _features(half: Half, probe: Probe, shape: tuple[int, ...]) -> dict[str, Arr
             found[words] = np.minimum(x - domain.low, domain.high - x).min(axis=axes)
         elif axes:
             found[f"the smallest entry of {name}"] = x.min(axis=axes)
-            found[f"the greatest entry of {name}"] = x.max(axis=axes)
+            found[f"the largest entry of {name}"] = x.max(axis=axes)
         else:
             found[name] = x
             found[f"|{name}|"] = np.abs(x)
@@ -84,8 +84,8 @@ def _results(half: Half, answers: Answers, differs: list[NDArray[np.bool_]]) -> 
     lost = ~numbers & (np.isfinite(right) | np.isnan(found))
     if lost.any():
         yield (
-            f"{lost.sum():,} of the answers are NaN or infinite and must not be: on the way to "
-            "them something overflows, or is 0 / 0."
+            f"{lost.sum():,} of the answers are NaN or infinite and must not be: a step before "
+            "them overflows, or is 0 / 0."
         )
         return
     different = found[numbers & ~np.isclose(found, right, 1e-6, 0)]
@@ -97,7 +97,7 @@ def _results(half: Half, answers: Answers, differs: list[NDArray[np.bool_]]) -> 
 
 
 def _clamped(half: Half, probe: Probe, answer: Array, flags: NDArray[np.bool_]) -> Iterator[str]:
-    """Moves one input after the other further out: a clamped one makes no difference."""
+    """Moves each input further out in turn. A clamped input makes no difference."""
     spec = half.spec
     domains = {name: spec.parameters[name].domain for name in probe.parameters}
     domains[half.given] = Real() if half.name == "relax" else spec.relax.support
@@ -125,7 +125,7 @@ def _clamped(half: Half, probe: Probe, answer: Array, flags: NDArray[np.bool_]) 
 
 
 def _outward(domain: Domain, x: Array, event_dim: int) -> Array:
-    """Moves the most extreme number of each event towards the ends of a domain."""
+    """`x` with the most extreme number of each event moved towards the ends of the domain."""
     if isinstance(domain, Interval):
         low, high = (x - domain.low) / 2, (domain.high - x) / 2
         return np.where(low < high, domain.low + low, domain.high - high)

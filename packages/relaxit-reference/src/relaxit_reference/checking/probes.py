@@ -1,4 +1,4 @@
-"""The inputs at which a candidate is examined, and each of its two functions beside the truth."""
+"""The inputs for an examination, and each function of a candidate beside the reference."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from relaxit_reference.comparison.draws import NOISE_RANGE, place_parameters
+from relaxit_reference.comparison.messages import reproduction
+from relaxit_reference.comparison.rounding import log_prob_tolerance, relax_tolerance
 from relaxit_reference.domains import (
     Array,
     CategoryLogits,
@@ -19,9 +22,6 @@ from relaxit_reference.domains import (
     Simplex,
 )
 from relaxit_reference.spec import Spec
-from relaxit_reference.testing.conditioning import log_prob_tolerance, relax_tolerance
-from relaxit_reference.testing.draws import NOISE_RANGE, place_parameters
-from relaxit_reference.testing.messages import reproduction
 
 SAMPLES = 24
 
@@ -30,7 +30,7 @@ BATCH = 3
 UNIT = (0.05, 0.95)
 
 FAR = (-600.0, 30.0)
-"""Coordinates of the most extreme values: exp(-600) is a number, and 1 - exp(-30) is not 1."""
+"""Coordinates of the most extreme values: exp(-600) is not 0, and 1 - exp(-30) is not 1."""
 
 RARE = (-60.0, 13.0)
 """Coordinates of the most extreme probabilities."""
@@ -44,14 +44,14 @@ class Probe:
 
     The regions are
 
-    - unit: noise and real parameters too lie in (0, 1), so that each is valid in place of another;
+    - unit: noise and real parameters lie in (0, 1), so that each is valid in place of another;
     - moderate: nothing is extreme, and the values are samples;
-    - typical: the ranges that the specification states, with equal entries in one batch element;
-    - impossible: moderate, with categories that are never chosen, some of which the value has, and
-      rows of a value that are not of one sample;
-    - extreme: probabilities and values far beyond what is typical;
+    - typical: parameters in their typical ranges, with equal entries in one batch element;
+    - impossible: moderate, but some categories are never chosen, some values choose them, and some
+      values mix the rows of two samples;
+    - extreme: probabilities and values far outside their typical ranges;
     - low: typical, with positive numbers such as the temperature at their lower ends;
-    - edge: values that floating point has pushed to an end of the support.
+    - edge: values that rounding has moved to an end of the support.
     """
 
     region: str
@@ -60,7 +60,7 @@ class Probe:
     value: Array
 
     def element(self, spec: Spec, index: tuple[int, ...]) -> dict[str, Array]:
-        """The parameters of the sample `index`, `(sample, *batch)`."""
+        """The parameters at the index `(sample, *batch)`."""
         chosen, batch = {}, reference(spec, self.parameters).batch_shape
         for name, value in self.parameters.items():
             event = value.shape[value.ndim - spec.parameters[name].domain.event_dim :]
@@ -73,17 +73,19 @@ def reference(spec: Spec, parameters: Mapping[str, Any]) -> Any:
     return spec.reference_class(**parameters, **spec.arguments)
 
 
-def has_chart(law: Any) -> bool:
-    """Whether the support is a continuum with coordinates."""
+def has_chart(distribution: Any) -> bool:
+    """Whether the support has free coordinates."""
     try:
-        law.chart.from_chart(np.zeros(law.chart.chart_dim(law.event_shape)))
+        distribution.chart.from_chart(
+            np.zeros(distribution.chart.chart_dim(distribution.event_shape))
+        )
     except NotImplementedError:
         return False
     return True
 
 
 def probes(spec: Spec, seed: int) -> list[Probe]:
-    """Inputs of every region, for each way in which the parameters can be given."""
+    """Inputs of every region, for each way to give the parameters."""
     random = np.random.default_rng(seed)
     regions = ["unit", "moderate", *["typical"] * 2, "impossible", *["extreme"] * 2, "edge"]
     if not any(isinstance(p.domain, CategoryLogits | Simplex) for p in spec.parameters.values()):
@@ -93,12 +95,12 @@ def probes(spec: Spec, seed: int) -> list[Probe]:
     found = []
     for names in spec.parameterisations():
         for place, region in enumerate(regions):
-            # Three categories among three batch elements is the coincidence at which a missing
-            # event dimension goes unnoticed; other numbers tell the dimensions apart.
+            # With three categories in three batch elements a missing event dimension would go
+            # unnoticed. Other numbers tell the dimensions apart.
             sizes = sorted(spec.sizes)
             counts = [sizes[-2:][place % 2]]
             if spec.event_dim and region == "unit":
-                # Numbers of categories that nobody has thought of, where any number will do.
+                # Unusual numbers of categories, where any number is allowed.
                 counts = sizes + [4, 7] * (max(sizes) >= 4)
             for count in counts:
                 first = ((BATCH,), (), (2, 1))[(place + count) % 3]
@@ -138,14 +140,14 @@ def _probe(
             if isinstance(domain, Simplex) or domain == Interval(0.0, 1.0, (False, False)):
                 free = (*value.shape, 1) if not domain.event_dim else (*shapes[name], count - 1)
                 parameters[name] = domain.from_chart(random.uniform(*RARE, size=free))
-    law = reference(spec, parameters)
-    noise = law.noise(SAMPLES, random)
-    low, high = NOISE_RANGE[spec.noise.law]
+    distribution = reference(spec, parameters)
+    noise = distribution.noise(SAMPLES, random)
+    low, high = NOISE_RANGE[spec.noise.distribution]
     if region == "unit":
         noise = random.uniform(*UNIT, size=noise.shape)
     elif region == "typical":
         noise[::2] = random.uniform(low, high, size=noise[::2].shape)
-    return Probe(region, parameters, noise, _values(spec, region, law, noise, random))
+    return Probe(region, parameters, noise, _values(spec, region, distribution, noise, random))
 
 
 def _moderate(spec: Spec, region: str) -> dict[str, tuple[float, float]]:
@@ -158,36 +160,51 @@ def _moderate(spec: Spec, region: str) -> dict[str, tuple[float, float]]:
     return ranges
 
 
-def _values(spec: Spec, region: str, law: Any, noise: Array, random: np.random.Generator) -> Array:
+def _values(
+    spec: Spec, region: str, distribution: Any, noise: Array, random: np.random.Generator
+) -> Array:
     support = spec.relax.support
     if region == "edge" and spec.event_dim > 1 and not spec.discrete:
-        return np.asarray(law.harden(law.relax(noise)))
+        return np.asarray(distribution.harden(distribution.relax(noise)))
     if region == "edge":
         ends = [
             np.asarray(end, dtype=np.float64)
-            for end in support.end_points(law.event_shape[-1] if law.event_shape else 1)
+            for end in support.end_points(
+                distribution.event_shape[-1] if distribution.event_shape else 1
+            )
         ]
-        ends = [end for end in ends if np.all(np.isfinite(end)) and end.shape == law.event_shape]
-        single = (1,) * len(law.batch_shape)
-        events = np.array(ends).reshape(len(ends), *single, *law.event_shape)
-        return np.broadcast_to(events, (len(ends), *law.batch_shape, *law.event_shape))
-    values = _inner_values(spec, region, law, noise, random)
-    if region != "moderate":  # where samples are atoms by themselves
+        ends = [
+            end
+            for end in ends
+            if np.all(np.isfinite(end)) and end.shape == distribution.event_shape
+        ]
+        single = (1,) * len(distribution.batch_shape)
+        events = np.array(ends).reshape(len(ends), *single, *distribution.event_shape)
+        return np.broadcast_to(
+            events, (len(ends), *distribution.batch_shape, *distribution.event_shape)
+        )
+    values = _inner_values(spec, region, distribution, noise, random)
+    if region != "moderate":  # its samples have point masses among them
         for place, atom in enumerate(spec.density.atoms):
             values[place :: 3 * len(spec.density.atoms)] = atom
     return values
 
 
 def _inner_values(
-    spec: Spec, region: str, law: Any, noise: Array, random: np.random.Generator
+    spec: Spec, region: str, distribution: Any, noise: Array, random: np.random.Generator
 ) -> Array:
-    chart = law.chart
+    chart = distribution.chart
     if spec.discrete:
-        return np.asarray(np.resize(law.states(), (SAMPLES, *law.batch_shape, *law.event_shape)))
-    sampled = np.asarray(law.relax(noise))
-    if region == "moderate" or not has_chart(law):
+        return np.asarray(
+            np.resize(
+                distribution.states(),
+                (SAMPLES, *distribution.batch_shape, *distribution.event_shape),
+            )
+        )
+    sampled = np.asarray(distribution.relax(noise))
+    if region == "moderate" or not has_chart(distribution):
         return sampled
-    shape = (SAMPLES, *law.batch_shape, chart.chart_dim(law.event_shape))
+    shape = (SAMPLES, *distribution.batch_shape, chart.chart_dim(distribution.event_shape))
     if region == "impossible":
         sampled[::2] = chart.from_chart(random.normal(size=shape))[::2]
         if spec.event_dim > 1:
@@ -209,7 +226,7 @@ class CandidateError(Exception):
 
 @dataclass(frozen=True)
 class Half:
-    """One of the two functions of a candidate, and the same of the reference."""
+    """One of the two functions of a candidate, with the same function of the reference."""
 
     spec: Spec
     name: Literal["relax", "log_prob"]
@@ -217,17 +234,17 @@ class Half:
 
     @property
     def given(self) -> str:
-        """What the function takes beside the parameters."""
+        """The name of the argument beside the parameters."""
         return "noise" if self.name == "relax" else "value"
 
     @property
     def call(self) -> str:
-        """The method of the reference."""
+        """The name of the reference's method."""
         return "relax" if self.name == "relax" else "logpdf"
 
     @property
     def discrete(self) -> bool:
-        """Whether the answers are states of a finite set."""
+        """Whether the answers are discrete values."""
         return self.name == "relax" and self.spec.relax.support.discrete
 
     def argument(self, probe: Probe) -> Array:
@@ -235,16 +252,16 @@ class Half:
         return probe.noise if self.name == "relax" else probe.value
 
     def answer(self, argument: Array, parameters: Parameters) -> Array:
-        """What the candidate returns; it is given copies.
+        """What the candidate returns for copies of the arguments.
 
         Raises:
-            CandidateError: the candidate raised, or returned what is no array of numbers.
+            CandidateError: the candidate raised, or returned no array of real numbers.
         """
         copies = {name: value.copy() for name, value in parameters.items()}
         try:
             result = self.function(argument.copy(), **copies)
             if np.iscomplexobj(result):
-                raise TypeError("complex numbers, where real ones were expected")
+                raise TypeError("expected real numbers, but got complex numbers")
             return np.array(result, dtype=np.float64)
         except Exception as error:
             shapes = {name: np.shape(x) for name, x in {**parameters, self.given: argument}.items()}
@@ -261,12 +278,12 @@ class Half:
         return np.asarray(getattr(reference(spec or self.spec, parameters), self.call)(argument))
 
     def any_of_event(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Whether a flag is set in each `(samples, *batch)`."""
+        """Whether any flag of each event is set, `(samples, *batch)`."""
         events = self.spec.event_dim if self.name == "relax" else 0
         return np.asarray(np.any(flags, axis=tuple(range(flags.ndim - events, flags.ndim))))
 
     def differs(self, answer: Array, probe: Probe) -> NDArray[np.bool_]:
-        """Where an answer is further from the truth than rounding explains, `(samples, *batch)`."""
+        """Where rounding does not explain the error of an answer, `(samples, *batch)`."""
         truth = self.truth(self.argument(probe), probe.parameters)
         if self.name == "relax":
             tolerance = self._relax_tolerance(probe)
@@ -281,17 +298,17 @@ class Half:
     def _relax_tolerance(self, probe: Probe) -> Array:
         tolerance = relax_tolerance(self.spec, probe.parameters, probe.noise, np.float64)
         if isinstance(self.spec.relax.support, LogSimplex):
-            # An event is as precise as its worst entry: what normalises it is taken off them all.
+            # One normaliser is subtracted from all entries: each has the error of the worst.
             return np.asarray(tolerance.max(axis=-1, keepdims=True))
         return tolerance
 
     def _hardened_from_elsewhere(
         self, answer: Array, truth: Array, tolerance: Array, probe: Probe
     ) -> NDArray[np.bool_]:
-        """Where no relaxed value within the tolerance is hardened to the answer."""
-        law = reference(self.spec, probe.parameters)
-        soft = law.relaxed(probe.noise)
-        in_favour = law.harden(np.where(answer == 1, soft + tolerance, soft - tolerance))
+        """Where no relaxed value within the tolerance hardens to the answer."""
+        distribution = reference(self.spec, probe.parameters)
+        soft = distribution.relaxed(probe.noise)
+        in_favour = distribution.harden(np.where(answer == 1, soft + tolerance, soft - tolerance))
         return self.any_of_event((answer != truth) & (answer != in_favour))
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a mixed law: at its atoms, and apart from them between."""
+"""Finds what is wrong at the point masses (atoms) of a mixed distribution, or between them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from relaxit_reference.checking.probes import Answers, Half
 from relaxit_reference.domains import Array
-from relaxit_reference.testing.probes import Answers, Half
 
 
-def at_atoms(half: Half, answers: Answers, differs: list[NDArray[np.bool_]]) -> Iterator[str]:
-    """A sentence for each atom whose probability is wrong."""
+def at_point_masses(
+    half: Half, answers: Answers, differs: list[NDArray[np.bool_]]
+) -> Iterator[str]:
+    """A sentence for each point mass whose probability is wrong."""
     atoms = half.spec.density.atoms
     for atom in atoms:
-        others = [other for other in atoms if other != atom]
+        next_to_it = np.nextafter(atom, np.mean(atoms))
         faults = {
-            f"At {atom:g} it returns the density next to it: the atom is missing.": np.nextafter(
-                atom, np.mean(atoms)
-            ),
-            **{f"At {atom:g} it returns what belongs to {other:g}.": other for other in others},
+            f"At {atom:g} it returns the density next to it: the point mass is missing.": next_to_it
         }
+        for other in atoms:
+            if other != atom:
+                faults[f"At {atom:g} it returns the log-probability of {other:g}."] = other
         at = [(probe.value == atom) for probe, _ in answers]
         if not any((a & d).any() for a, d in zip(at, differs, strict=True)):
             continue
@@ -36,8 +38,8 @@ def at_atoms(half: Half, answers: Answers, differs: list[NDArray[np.bool_]]) -> 
             yield f"It is wrong at {atom:g}."
 
 
-def between_atoms(half: Half, answers: Answers) -> Answers:
-    """The answers to the samples that are no atoms in any batch element."""
+def between_point_masses(half: Half, answers: Answers) -> Answers:
+    """The answers to the samples that are not at a point mass in any batch element."""
     rest = []
     for probe, answer in answers:
         atoms = np.isin(probe.value, half.spec.density.atoms)

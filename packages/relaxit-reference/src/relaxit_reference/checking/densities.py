@@ -1,4 +1,4 @@
-"""What is wrong with a log density: its base measure, a constant, its family, its mass."""
+"""Finds what is wrong with a log density: its base measure, a constant, its family, its mass."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ from itertools import combinations
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
+from relaxit_reference.checking.probes import (
+    Answers,
+    CandidateError,
+    Half,
+    Probe,
+    has_chart,
+    reference,
+)
+from relaxit_reference.comparison.messages import literal
+from relaxit_reference.comparison.quadrature import total_mass
 from relaxit_reference.domains import (
     Above,
     Array,
@@ -20,19 +30,10 @@ from relaxit_reference.domains import (
     Simplex,
 )
 from relaxit_reference.spec import Spec
-from relaxit_reference.testing.messages import literal
-from relaxit_reference.testing.probes import (
-    Answers,
-    CandidateError,
-    Half,
-    Probe,
-    has_chart,
-    reference,
-)
 
 
 def pasted(half: Half, unit: Answers) -> Iterator[str]:
-    """Densities in another base measure, without a constant, or of another law altogether."""
+    """Says whether the base measure is another, a constant is missing, or the family is another."""
     offsets = [a - half.truth(probe.value, probe.parameters) for probe, a in unit]
     options = [_jacobians(half.spec, probe) for probe, _ in unit]
     for jacobian in zip(*options, strict=True):
@@ -44,24 +45,26 @@ def pasted(half: Half, unit: Answers) -> Iterator[str]:
         if not all(np.allclose(r, 0, atol=1e-9) for r in rest):
             words = _recognise([r[0] for r in rest], [_constants(half.spec, p) for p, _ in unit])
             size = f"{literal(rest[-1][0])} at {_words(unit[-1][0].parameters)}"
-            yield "It is off by a term that does not depend on the value: " + (words or size) + "."
+            yield (
+                "It is wrong by a term that does not depend on the value: " + (words or size) + "."
+            )
         return
     yield from _family(half, unit)
 
 
 def _family(half: Half, unit: Answers) -> Iterator[str]:
-    """Whether a log density is linear in logarithms, or quadratic: a Beta, Dirichlet or normal."""
+    """Says whether it is a Beta or Dirichlet density (linear in logarithms) or a normal density."""
     support, (probe, answer) = half.spec.relax.support, unit[-1]
-    law = reference(half.spec, probe.parameters)
-    if not has_chart(law):
+    distribution = reference(half.spec, probe.parameters)
+    if not has_chart(distribution):
         return
     # The samples of the first batch element.
     zeros = (0,) * (answer.ndim - 1)
     value = probe.value.reshape(len(answer), -1, *probe.value.shape[answer.ndim :])[:, 0]
     found = answer.reshape(len(answer), -1)[:, 0]
     right = half.truth(probe.value, probe.parameters).reshape(len(answer), -1)[:, 0]
-    t = law.chart.to_chart(value)
-    jacobian, one = law.chart.log_jacobian(t), np.ones((len(t), 1))
+    t = distribution.chart.to_chart(value)
+    jacobian, one = distribution.chart.log_jacobian(t), np.ones((len(t), 1))
     if isinstance(support, Interval | Simplex):
         logs = np.log(value) if isinstance(support, Simplex) else _log_interval(support, value)
         features = np.concatenate([logs, one], axis=-1)
@@ -70,13 +73,14 @@ def _family(half: Half, unit: Answers) -> Iterator[str]:
             name = "Dirichlet" if isinstance(support, Simplex) else "Beta"
             numbers = ", ".join(f"{a:.3g}" for a in concentration)
             at = _words(probe.element(half.spec, (0, *zeros)))
-            yield f"It is the density of a {name} law: its concentration is {numbers} at {at}."
+            words = f"It is the density of a {name} distribution"
+            yield f"{words}: its concentration is {numbers} at {at}."
             return
     rows, columns = np.triu_indices(t.shape[-1])
     products = t[:, rows] * t[:, columns]
     features = np.concatenate([t, products, one], axis=-1)
     if _fits(features, found + jacobian) and not _fits(features, right + jacobian):
-        yield "It is the density of a normal law in the coordinates of the support."
+        yield "It is the density of a normal distribution in the coordinates of the support."
 
 
 def _log_interval(support: Interval, value: Array) -> Array:
@@ -91,40 +95,38 @@ def _fits(features: Array, found: Array) -> bool:
 
 
 def mass(half: Half, unit: Answers, already: list[str]) -> Iterator[str]:
-    """What the candidate's density adds up to, for one distribution."""
-    from relaxit_reference.testing.statistics import total_mass  # slow to import, rarely needed
-
+    """Says what the candidate's density adds up to, for one distribution."""
     probe = unit[0][0]
     batch = reference(half.spec, probe.parameters).batch_shape
     parameters = probe.element(half.spec, (0,) * (1 + len(batch)))
-    law = reference(half.spec, parameters)
-    if not half.spec.discrete and law.chart.chart_dim(law.event_shape) > 2:
+    distribution = reference(half.spec, parameters)
+    if not half.spec.discrete and distribution.chart.chart_dim(distribution.event_shape) > 2:
         return
     try:
-        total = float(total_mass(law, lambda value: half.answer(value, parameters)))
+        total = float(total_mass(distribution, lambda value: half.answer(value, parameters)))
     except (CandidateError, NotImplementedError):
         return
     adds_up = "Its probabilities add up to" if half.spec.discrete else "Its density integrates to"
     if not np.isclose(total, 1, atol=1e-6):
-        yield f"{adds_up} {total:.3g} rather than 1, for {_words(parameters)}."
+        yield f"{adds_up} {total:.3g} instead of 1, for {_words(parameters)}."
     elif not already:
-        yield f"{adds_up} 1, so that it may be that of another law."
+        yield f"{adds_up} 1, so it may belong to another distribution."
 
 
 def _jacobians(spec: Spec, probe: Probe) -> Iterator[tuple[str, Array]]:
-    """Sentences on the base measure, and what each fault adds to a log density."""
-    support, law = spec.relax.support, reference(spec, probe.parameters)
+    """Sentences on the base measure, and the term that each fault adds to a log density."""
+    support, distribution = spec.relax.support, reference(spec, probe.parameters)
     yield "", np.zeros(())
-    if not has_chart(law):
+    if not has_chart(distribution):
         return
-    coordinates = law.chart.to_chart(probe.value)
-    own = law.chart.log_jacobian(coordinates)
+    coordinates = distribution.chart.to_chart(probe.value)
+    own = distribution.chart.log_jacobian(coordinates)
     each = support.of if isinstance(support, Independent) else support
     if isinstance(each, Interval | Simplex):
         other = "logit" if isinstance(each, Interval) else "logarithm"
         missing = f"It is the density of the {other} of the value: the Jacobian is missing."
         yield missing, own
-        yield "The Jacobian of the value is there twice.", -own
+        yield "The Jacobian of the value is counted twice.", -own
     if isinstance(support, LogSimplex):
         words = "It is the density of exp(value): the Jacobian is missing."
         yield words, -Simplex().log_jacobian(coordinates)
@@ -135,10 +137,10 @@ def _jacobians(spec: Spec, probe: Probe) -> Iterator[tuple[str, Array]]:
 
 
 def _constants(spec: Spec, probe: Probe) -> dict[str, Array]:
-    """Terms of log densities that do not depend on the value, `(*batch)`, by the words for them."""
-    law = reference(spec, probe.parameters)
-    categories = law.event_shape[-1] if spec.event_dim else 1
-    zero = np.zeros(law.batch_shape)
+    """Terms of log densities that do not depend on the value, `(*batch)`, with words for each."""
+    distribution = reference(spec, probe.parameters)
+    categories = distribution.event_shape[-1] if spec.event_dim else 1
+    zero = np.zeros(distribution.batch_shape)
     terms = {"log(2 pi) / 2": zero + np.log(2 * np.pi) / 2, "log(2)": zero + np.log(2)}
     multiples: dict[str, float] = {"": 1, "2 ": 2, "1/2 ": 0.5}
     if spec.event_dim:
@@ -162,7 +164,7 @@ def _constants(spec: Spec, probe: Probe) -> dict[str, Array]:
 
 
 def _recognise(offsets: list[Array], terms: list[Mapping[str, Array]]) -> str:
-    """The one or two terms whose absence or excess makes up the offset of every probe, or ""."""
+    """Names the one or two terms that explain the offset of every probe, or returns ""."""
     names = [name for name in terms[0] if any(np.any(t[name]) for t in terms)]
     signs = {"is missing": -1.0, "is one too many": 1.0, "has the wrong sign": -2.0}
     weights = {f"{name} {words}": {name: sign} for name in names for words, sign in signs.items()}

@@ -1,4 +1,4 @@
-"""Samples follow the reference's law. Seeds are fixed; each test alarms with probability 1e-6."""
+"""Samples follow the reference. Seeds are fixed; each test alarms with probability 1e-6."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_samples_follow_the_reference(
     if "cdf" in spec.closed_forms and not spec.density.atoms:
         assert statistics.kolmogorov_smirnov(sample, reference.cdf) > ALARM_RATE
     if spec.discrete or chart.chart_dim(reference.event_shape) <= 2:
-        assert statistics.law_against_density(sample, reference) > ALARM_RATE
+        assert statistics.sample_against_density(sample, reference) > ALARM_RATE
     if spec.density.kind == "continuous":
         views = statistics.projections(chart.to_chart(sample), np.random.default_rng(33))
         other = chart.to_chart(reference.rvs(SAMPLES, 34))
