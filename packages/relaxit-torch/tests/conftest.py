@@ -20,7 +20,7 @@ torch.set_num_threads(1)
 
 
 @dataclass(frozen=True)
-class TorchLaw:
+class TorchDistribution:
     """A torch distribution that takes and returns float64 arrays, as the reference does.
 
     The checks of `relaxit_reference.testing` read `spec` and the shapes.
@@ -121,13 +121,15 @@ def leaves(device: str) -> Callable[..., dict[str, Tensor]]:
 
 
 @pytest.fixture(scope="session")
-def build_law(build: Callable[..., Any]) -> Callable[..., TorchLaw]:
-    """`build_law(spec, parameters, dtype="float64")` makes a `TorchLaw`."""
+def build_distribution(build: Callable[..., Any]) -> Callable[..., TorchDistribution]:
+    """`build_distribution(spec, parameters, dtype="float64")` makes a `TorchDistribution`."""
 
-    def build_law(spec: Spec, parameters: Mapping[str, Any], dtype: Any = "float64") -> TorchLaw:
-        return TorchLaw(spec, build(spec, parameters, dtype))
+    def build_distribution(
+        spec: Spec, parameters: Mapping[str, Any], dtype: Any = "float64"
+    ) -> TorchDistribution:
+        return TorchDistribution(spec, build(spec, parameters, dtype))
 
-    return build_law
+    return build_distribution
 
 
 @pytest.fixture(scope="session")

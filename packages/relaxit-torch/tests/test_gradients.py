@@ -100,20 +100,20 @@ def directional(data, spec: Spec, distribution, parameters, argument, method: st
 
 @each_spec
 @given(data=st.data())
-def test_the_gradient_of_relax(data, spec: Spec, build_law) -> None:
+def test_the_gradient_of_relax(data, spec: Spec, build_distribution) -> None:
     if spec.relax.gradient == "none":
         pytest.skip(f"{spec.name}.toml says that samples have no gradient")
     parameters = data.draw(strategies.parameters(spec, ranges=RANGES))
     noise = data.draw(strategies.noise(spec, parameters, "float64"))
-    distribution = build_law(spec, parameters)
+    distribution = build_distribution(spec, parameters)
     directional(data, spec, distribution, parameters, noise, "relax", [*parameters, "argument"])
 
 
 @each_spec
 @given(data=st.data())
-def test_the_gradient_of_log_prob(data, spec: Spec, build_law) -> None:
+def test_the_gradient_of_log_prob(data, spec: Spec, build_distribution) -> None:
     parameters = data.draw(strategies.parameters(spec, ranges=RANGES))
-    distribution = build_law(spec, parameters)
+    distribution = build_distribution(spec, parameters)
     support = spec.relax.support
     each = support.of if isinstance(support, Independent) else support
     if isinstance(each, Simplex | LogSimplex):
@@ -127,7 +127,7 @@ def test_the_gradient_of_log_prob(data, spec: Spec, build_law) -> None:
 
 
 @each_spec
-def test_the_score_of_a_discrete_value_is_linear_in_it(spec: Spec, build_law) -> None:
+def test_the_score_of_a_discrete_value_is_linear_in_it(spec: Spec, build_distribution) -> None:
     if not spec.relax.support.discrete:
         pytest.skip(f"values of {spec} are not on fixed points")
     if spec.relax.gradient == "none":
@@ -135,7 +135,7 @@ def test_the_score_of_a_discrete_value_is_linear_in_it(spec: Spec, build_law) ->
     parameters = strategies.random_parameters(
         spec, np.random.default_rng(61), batch_shape=(50,), ranges=RANGES
     )
-    distribution = build_law(spec, parameters)
+    distribution = build_distribution(spec, parameters)
     first, second = distribution.rvs((), 62), distribution.rvs((), 63)
     if spec.event_dim > 1:  # in each row, given those before it: here in the last one
         left = 1 - first.sum(-2, keepdims=True)  # one-hot, as one category is

@@ -26,22 +26,22 @@ PROPERTIES = [
 
 @pytest.mark.equivalence
 @pytest.mark.parametrize(("of", "claim"), PROPERTIES)
-def test_the_property_holds(of: Spec, claim: Property, build_law) -> None:
+def test_the_property_holds(of: Spec, claim: Property, build_distribution) -> None:
     def pullback(parameters, noise, cotangent, name):
-        subject = build_law(of, parameters)
+        subject = build_distribution(of, parameters)
         leaves = {n: subject.tensor(value).requires_grad_() for n, value in parameters.items()}
         distribution = type(subject.distribution)(**leaves, **of.arguments)
         value = distribution.relax(subject.tensor(noise))
         (gradient,) = torch.autograd.grad(value, leaves[name], subject.tensor(cotangent))
         return gradient.cpu().numpy()
 
-    check_property(claim, of, lambda parameters: build_law(of, parameters), pullback)
+    check_property(claim, of, lambda parameters: build_distribution(of, parameters), pullback)
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 1e9])
 @each_spec
 def test_the_distribution_of_hard_samples_does_not_depend_on_the_temperature(
-    temperature: float, spec: Spec, build_law
+    temperature: float, spec: Spec, build_distribution
 ) -> None:
     if not spec.relax.support.discrete or "temperature" not in spec.parameters:
         pytest.skip(f"samples of {spec} are not hard, or have no temperature")
@@ -49,7 +49,7 @@ def test_the_distribution_of_hard_samples_does_not_depend_on_the_temperature(
         spec, np.random.default_rng(25), ranges={"logits": (-2.0, 2.0)}
     )
     parameters["temperature"] = np.asarray(temperature)
-    sample = build_law(spec, parameters, "float32").rvs(20_000, 26)
+    sample = build_distribution(spec, parameters, "float32").rvs(20_000, 26)
     reference = spec.reference_class(**parameters, **spec.arguments)
     assert sample_against_density(sample, reference) > ALARM_RATE
 
@@ -57,7 +57,7 @@ def test_the_distribution_of_hard_samples_does_not_depend_on_the_temperature(
 @pytest.mark.parametrize("temperature", [0.05, 0.7, 5.0])
 @each_spec
 def test_the_hardened_distribution_is_the_discrete_one_at_temperature(
-    temperature: float, spec: Spec, build_law
+    temperature: float, spec: Spec, build_distribution
 ) -> None:
     if (
         spec.harden is None
@@ -69,7 +69,7 @@ def test_the_hardened_distribution_is_the_discrete_one_at_temperature(
         spec, np.random.default_rng(21), ranges={"logits": (-2.0, 2.0)}
     )
     parameters["temperature"] = np.asarray(temperature)
-    distribution = build_law(spec, parameters, "float32")
+    distribution = build_distribution(spec, parameters, "float32")
     hardened = distribution.harden(distribution.rvs(20_000, 22))
     states = np.unique(hardened, axis=0)
     counts = np.array(
@@ -83,7 +83,7 @@ def test_the_hardened_distribution_is_the_discrete_one_at_temperature(
 @pytest.mark.parametrize("temperature", [0.05, 0.7, 5.0])
 @each_spec
 def test_every_pair_of_hardened_entries_has_the_discrete_distribution_at_temperature(
-    temperature: float, spec: Spec, build_law
+    temperature: float, spec: Spec, build_distribution
 ) -> None:
     support = spec.relax.support
     if not (isinstance(support, Independent) and isinstance(support.of, Interval)):
@@ -96,7 +96,7 @@ def test_every_pair_of_hardened_entries_has_the_discrete_distribution_at_tempera
         ranges=spec.moderate,
     )
     parameters["temperature"] = np.asarray(temperature)
-    distribution = build_law(spec, parameters, "float32")
+    distribution = build_distribution(spec, parameters, "float32")
     hardened = distribution.harden(distribution.rvs(20_000, 24))
     for pair in itertools.combinations(range(4), 2):
         of_pair = {name: _entries(spec, name, value, pair) for name, value in parameters.items()}

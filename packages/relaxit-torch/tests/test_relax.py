@@ -17,11 +17,11 @@ from relaxit_reference.testing import strategies
 @each_dtype
 @each_spec
 @given(data=st.data())
-def test_relax_equals_the_reference(data, spec: Spec, dtype: str, build_law) -> None:
+def test_relax_equals_the_reference(data, spec: Spec, dtype: str, build_distribution) -> None:
     parameters = data.draw(strategies.parameters(spec, dtype=dtype))
     noise = data.draw(strategies.noise(spec, parameters, dtype))
     distribution = spec.reference_class(**parameters, **spec.arguments)
-    value = build_law(spec, parameters, dtype).relax(noise)
+    value = build_distribution(spec, parameters, dtype).relax(noise)
     expected, tolerance = distribution.relax(noise), relax_tolerance(spec, parameters, noise, dtype)
     script = reproduction(spec, parameters, "relax", noise)
     if spec.event_dim > 1:
@@ -62,19 +62,21 @@ def compare_rows(
 
 
 @each_spec
-def test_harden_equals_the_reference(spec: Spec, build_law) -> None:
+def test_harden_equals_the_reference(spec: Spec, build_distribution) -> None:
     if spec.harden is None:
         pytest.skip(f"{spec.name}.toml has no [harden]")
     parameters = strategies.random_parameters(spec, np.random.default_rng(0), batch_shape=(4,))
     distribution = spec.reference_class(**parameters, **spec.arguments)
     value = distribution.relaxed(distribution.noise(100, random_state=1))
-    assert np.array_equal(build_law(spec, parameters).harden(value), distribution.harden(value))
+    assert np.array_equal(
+        build_distribution(spec, parameters).harden(value), distribution.harden(value)
+    )
     hardened = distribution.harden(value)
     assert np.array_equal(
-        build_law(spec, parameters).discrete_pmf(hardened) > 0, np.full((100, 4), True)
+        build_distribution(spec, parameters).discrete_pmf(hardened) > 0, np.full((100, 4), True)
     )
     np.testing.assert_allclose(
-        build_law(spec, parameters).discrete_pmf(hardened),
+        build_distribution(spec, parameters).discrete_pmf(hardened),
         distribution.discrete_pmf(hardened),
         rtol=1e-12,  # exp(log p) with |log p| up to 100: 100 ulps, and as many for the reference
     )

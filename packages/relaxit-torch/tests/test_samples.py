@@ -16,7 +16,7 @@ SAMPLES = 20_000
 @each_dtype
 @each_spec_and_parameters
 def test_samples_follow_the_reference(
-    spec: Spec, names: tuple[str, ...], dtype: str, build_law
+    spec: Spec, names: tuple[str, ...], dtype: str, build_distribution
 ) -> None:
     parameters = strategies.random_parameters(
         spec,
@@ -26,7 +26,7 @@ def test_samples_follow_the_reference(
         dtype=dtype,
     )
     reference = spec.reference_class(**parameters, **spec.arguments)
-    sample = build_law(spec, parameters, dtype).rvs(SAMPLES, 32)
+    sample = build_distribution(spec, parameters, dtype).rvs(SAMPLES, 32)
     chart = reference.chart
     if "cdf" in spec.closed_forms and not spec.density.atoms:
         assert statistics.kolmogorov_smirnov(sample, reference.cdf) > ALARM_RATE
@@ -76,14 +76,18 @@ def test_the_mean_and_variance_are_those_of_samples(spec: Spec, build) -> None:
 
 @pytest.mark.parametrize("function", ["cdf", "icdf"])
 @each_spec
-def test_cdf_and_icdf_equal_the_reference(function: str, spec: Spec, build, build_law) -> None:
+def test_cdf_and_icdf_equal_the_reference(
+    function: str, spec: Spec, build, build_distribution
+) -> None:
     if function not in spec.closed_forms:
         pytest.skip(f"{spec.name}.toml lists no closed form of the {function}")
     parameters = strategies.random_parameters(spec, np.random.default_rng(37), ranges=spec.moderate)
     reference = spec.reference_class(**parameters, **spec.arguments)
     levels = np.linspace(0.001, 0.999, 99)
     argument = levels if function == "icdf" else reference.ppf(levels)
-    found = getattr(build(spec, parameters), function)(build_law(spec, parameters).tensor(argument))
+    found = getattr(build(spec, parameters), function)(
+        build_distribution(spec, parameters).tensor(argument)
+    )
     expected = reference.ppf(levels) if function == "icdf" else reference.cdf(argument)
     # Logits of at most 7, divided or multiplied by temperatures of at most 5.
     np.testing.assert_allclose(found.cpu().numpy(), expected, rtol=1e-13, atol=1e-13)
