@@ -62,11 +62,12 @@ def docs(session: nox.Session) -> None:
     With -- serve it is shown while you write.
     """
     install(session, "tests", "docs")
-    run(session, "python", "docs/generate.py")
-    run(session, "pytest", "docs", "--quiet", env=ONE_THREAD)
+    run(session, "python", "-m", "website.pages.generate")
+    guides = ["python", "-m", "pytest", "-p", "website.checks.guides"]
+    run(session, *guides, "docs", "--quiet", env=ONE_THREAD)
     run(session, "mkdocs", *(session.posargs or ["build", "--strict"]))
     if not session.posargs:
-        run(session, "python", "docs/browser.py", "site")
+        run(session, "python", "-m", "website.checks.browser", "site")
 
 
 @nox.session
@@ -77,7 +78,8 @@ def experiments(session: nox.Session) -> None:
     """
     install(session, "tests", "bench", "docs")
     nox_itself = {"NOX": f"{sys.executable} -m nox"}
-    run(session, "python", "docs/experiments.py", *session.posargs, env=nox_itself)
+    measure = ["python", "-m", "website.experiments.measure_again"]
+    run(session, *measure, *session.posargs, env=nox_itself)
 
 
 @nox.session

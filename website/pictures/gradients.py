@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from relaxit_reference import Spec
 from relaxit_reference.domains import Array
 
-from .laws import TEMPERATURES, Law, place, torch_class
+from .drawn_distributions import TEMPERATURES, Law, place, torch_class
 from .picture import Picture
 from .themes import Theme
 

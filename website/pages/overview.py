@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from markdown_parts import table, words
-
 from relaxit_reference import Spec
 from relaxit_reference.domains import Domain, Independent, Interval
+
+from .markdown_parts import table, words
 
 DENSITY = {"continuous": "exact", "mass": "probabilities", "mixed": "exact, with atoms"}
 GRADIENT = {"pathwise": "pathwise", "straight_through": "straight-through", "none": "none"}

@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from relaxit_reference import Spec
 
-from .laws import SAMPLES, place, torch_class
+from .drawn_distributions import SAMPLES, place, torch_class
 from .picture import Picture
 from .planes import Plane, planes, triangle
 

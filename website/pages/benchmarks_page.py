@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from markdown_parts import table
+from .markdown_parts import table
 
 Row = dict[str, Any]
 

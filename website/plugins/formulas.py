@@ -1,15 +1,9 @@
-"""What the site needs besides its settings: folders in `nav`, printed output, formulas as MathML.
-
-Browsers draw MathML themselves, so that no page needs a script or a font from elsewhere.
-"""
+"""Writes formulas as MathML, which browsers draw without a script or a font from elsewhere."""
 
 from __future__ import annotations
 
 import html
-import json
-import logging
 import re
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -21,77 +15,25 @@ FORMULA = re.compile(
     r'<(?P<tag>span|div) class="arithmatex">\\[(\[](?P<latex>.*?)\\[)\]]</(?P=tag)>', re.DOTALL
 )
 CELL = re.compile(r"<td[^>]*>[^<]*</td>")
-BLOCK = re.compile(r"^```python$.*?^```$", re.DOTALL | re.MULTILINE)
-OVERVIEW = "<!-- every distribution -->"
-LOG = logging.getLogger("mkdocs.hooks")
 MENDED = {"~": ("mo", "\u223c"), "\u221e": ("mi", "\u221e"), "\u29f5": ("mo", "\u2216")}
-"""Wrong tags of the converter, and a sign for `\\setminus` that few fonts have."""
+"""The right tags where the converter is wrong, and a usual sign for `\\setminus`."""
 CAPITALS = set("ΓΔΘΛΞΠΣΥΦΨΩ")  # upright, as in TeX
 BREAKS, OPENING, CLOSING = set("=+\u2212\u2248"), set("([{"), set(")]}")
 SCRIPTS = ("msub", "msup", "msubsup", "munder", "mover", "munderover")
-
-
-def on_config(config: Any) -> Any:
-    """Replaces every folder in `nav` by its pages, in the order of their names."""
-    config.nav = with_folders(config.nav, Path(config.docs_dir))
-    return config
-
-
-def with_folders(entries: list[Any], root: Path) -> list[Any]:
-    """The same with the pages of every folder, of which an index comes first."""
-    found = []
-    for entry in entries:
-        ((title, target),) = entry.items()
-        if isinstance(target, list):
-            found.append({title: with_folders(target, root)})
-        elif target.endswith("/"):
-            pages = sorted(
-                root.glob(f"{target}*.md"), key=lambda page: (page.stem != "index", page)
-            )
-            paths = [page.relative_to(root).as_posix() for page in pages]
-            found.append(
-                {title: [{"Overview": p} if p.endswith("/index.md") else p for p in paths]}
-            )
-        else:
-            found.append(entry)
-    return found
-
-
-def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
-    """Puts in what is generated: a table of all distributions, and what code blocks print."""
-    root = Path(config.docs_dir)
-    table = root / "maths" / "overview.txt"
-    if OVERVIEW in markdown:
-        markdown = markdown.replace(OVERVIEW, table.read_text(encoding="utf-8"))
-    blocks = list(BLOCK.finditer(markdown))
-    if not blocks:
-        return markdown
-    path = (root / "outputs" / page.file.src_path).with_suffix(".json")
-    texts = json.loads(path.read_text()) if path.exists() else []
-    if len(texts) != len(blocks):
-        LOG.warning("%s: %d of %d Python blocks ran", page.file.src_path, len(texts), len(blocks))
-        return markdown
-    outputs = iter(texts)
-    return BLOCK.sub(lambda match: match[0] + printed(next(outputs)), markdown)
-
-
-def printed(text: str) -> str:
-    """A block of output, if there is any."""
-    return f'\n\n```{{.text title="prints"}}\n{text.rstrip()}\n```' if text.strip() else ""
 
 
 def on_page_content(content: str, **_: Any) -> str:
     """Replaces every formula by MathML, and lets long names in tables break at their colons.
 
     Raises:
-        ValueError: a command that the converter does not know.
+        ValueError: a formula has a command that the converter does not know.
     """
     content = CELL.sub(lambda match: re.sub(r"(?<=\w:)(?=\w)", "<wbr>", match[0]), content)
     return FORMULA.sub(lambda match: mathml(html.unescape(match["latex"]), match["tag"]), content)
 
 
 def mathml(latex: str, tag: str) -> str:
-    """One formula: inline in a `span`, displayed in a `div`."""
+    """One formula: inline if the tag is `span`, displayed if it is `div`."""
     math = ET.fromstring(convert(latex, display="block" if tag == "div" else "inline"))
     for element in math.iter():
         if element.text in MENDED:
@@ -102,7 +44,7 @@ def mathml(latex: str, tag: str) -> str:
     for row in list(math.iter(f"{{{NAMESPACE}}}mrow")):
         space_functions(row)
     parts = in_parts(math) if tag == "div" else [math]
-    # A narrow page breaks the line between two parts, and nowhere else.
+    # A narrow page breaks the line between two parts only.
     text = "<wbr>".join(ET.tostring(part, encoding="unicode") for part in parts)
     if "\\" in text:
         raise ValueError(f"a formula has a command that cannot be converted: {latex}")
@@ -110,7 +52,10 @@ def mathml(latex: str, tag: str) -> str:
 
 
 def in_parts(math: ET.Element) -> list[ET.Element]:
-    """A displayed formula: relations, sums outside of brackets and definitions begin anew."""
+    """A displayed formula in parts.
+
+    A part begins at each relation, each sum outside of brackets, and each definition.
+    """
     parts, depth, before = [_part()], 0, None
     for child in list(math[0]):
         text = child.text if kind(child) == "mo" else None
@@ -126,7 +71,7 @@ def in_parts(math: ET.Element) -> list[ET.Element]:
 
 
 def is_quad(element: ET.Element) -> bool:
-    """Whether this is the space between a formula and a definition."""
+    """Whether the element is the space between a formula and a definition."""
     return kind(element) == "mspace" and element.get("width") in ("1em", "2em")
 
 
@@ -150,7 +95,7 @@ def space_functions(row: ET.Element) -> None:
 
 
 def needs_space(left: ET.Element, right: ET.Element) -> bool:
-    """Whether a function meets an ordinary symbol."""
+    """Whether one of the two is a function and the other an ordinary symbol."""
     if is_function(left):
         return kind(right) != "mo" or is_function(right)
     closes = kind(left) == "mo" and left.text in (")", "]")
@@ -158,7 +103,7 @@ def needs_space(left: ET.Element, right: ET.Element) -> bool:
 
 
 def is_function(element: ET.Element) -> bool:
-    """Whether this is a name of several letters, with or without scripts."""
+    """Whether the element is a name of several letters, with or without scripts."""
     if kind(element) in SCRIPTS:
         return is_function(element[0])
     return (
@@ -168,6 +113,6 @@ def is_function(element: ET.Element) -> bool:
 
 
 def kind(element: ET.Element) -> str:
-    """The name of the element, without its namespace; a row of one is that one."""
+    """The name of the element, without its namespace. A row of one element has its name."""
     name = element.tag.rpartition("}")[2]
     return kind(element[0]) if name == "mrow" and len(element) == 1 else name

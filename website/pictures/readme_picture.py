@@ -1,6 +1,6 @@
 """Draws the picture of a README, which has no build, on white.
 
-python docs/readme_picture.py gumbel_softmax docs/images/gumbel_softmax.png
+python -m website.pictures.readme_picture gumbel_softmax docs/images/gumbel_softmax.png
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pictures.densities import law_picture
-from pictures.themes import THEMES
-
 from relaxit_reference import load_spec
+
+from .densities import law_picture
+from .themes import THEMES
 
 
 def main(name: str, target: Path) -> None:

@@ -1,6 +1,8 @@
-"""Every Python block of the site runs, those of a page one after the other, as a reader would.
+"""A pytest plugin that runs the Python blocks of each page, in order and in one namespace.
 
-What they print goes to `docs/outputs/`, from where it comes to the page.
+    python -m pytest -p website.checks.guides docs
+
+What the blocks print goes to `docs/outputs/`, and from there into the page.
 """
 
 from __future__ import annotations
@@ -16,17 +18,18 @@ from sybil import Example, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser
 
-DOCS = Path(__file__).parent
+from website import DOCS
+
 OUTPUTS = DOCS / "outputs"
 
 
 def seed(_: dict[str, Any]) -> None:
-    """What a page prints is what its blocks print after this seed."""
+    """Seeds each page, so that it prints the same in every run."""
     torch.manual_seed(0)
 
 
 class Recorder(PythonEvaluator):
-    """Runs a block and keeps what it prints, one text for each block of a page."""
+    """Runs a block and keeps what it prints: one text for each block of a page."""
 
     def __call__(self, example: Example) -> None:
         texts = example.namespace.setdefault("_texts", [])
@@ -41,6 +44,7 @@ class Recorder(PythonEvaluator):
 
 pytest_collect_file = Sybil(
     parsers=[CodeBlockParser("python", Recorder())],
+    path=str(DOCS),
     patterns=["*.md"],
     setup=seed,
 ).pytest()

@@ -8,12 +8,14 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from markdown_parts import table
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from measured_words import heading, phrase, shown
-from pictures.picture import Picture
-from pictures.themes import Theme
+
+from website.pictures.picture import Picture
+from website.pictures.themes import Theme
+
+from .markdown_parts import table
+from .results_words import heading, phrase, shown
 
 NOTES = {
     "bias_squared": (

@@ -1,4 +1,4 @@
-"""Reads the section `Example:` of a docstring as what it is: code of an interactive session."""
+"""Lets mkdocstrings read the section `Example:` of a docstring as an interactive session."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ SECTION = re.compile(r"^Example:$", re.MULTILINE)
 
 
 class Examples(Extension):
-    """Gives the section the name under which the parser of docstrings knows it."""
+    """Renames the section to `Examples:`, the name that the docstring parser knows."""
 
     def on_object(self, *, obj: Object, **_: Any) -> None:
-        """Renames it, once the docstring is there."""
         if obj.docstring:
             obj.docstring.value = SECTION.sub("Examples:", obj.docstring.value)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from markdown_parts import listing, table, words
-from pictures.densities import law_picture
-from pictures.gradients import gradient_picture
-
 from relaxit_reference import Spec
 from relaxit_reference.spec import Case, Parameter, Property
+from website.pictures.densities import law_picture
+from website.pictures.gradients import gradient_picture
+
+from .markdown_parts import listing, table, words
 
 NOISE = {
     "uniform": r"\operatorname{Uniform}(0, 1)",

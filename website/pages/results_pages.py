@@ -12,13 +12,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks_page import benchmarks
-from experiment_list import EXPERIMENTS, Experiment, experiment_of
-from markdown_parts import table
-from measured_rows import of_rows
-from measured_words import heading, shown
+from website import DOCS
+from website.experiments.experiment_list import EXPERIMENTS, LIST, Experiment, experiment_of
 
-RESULTS = Path(__file__).parent / "results"
+from .benchmarks_page import benchmarks
+from .markdown_parts import table
+from .results_rows import of_rows
+from .results_words import heading, shown
+
+RESULTS = DOCS / "results"
 OWN = {"benchmarks": benchmarks}
 """Results that are shown as more than what their shape tells."""
 
@@ -57,7 +59,7 @@ def pages(pictures: Path) -> dict[str, str]:
     """
     found = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
     if absent := {*EXPERIMENTS} - {*found}:
-        raise ValueError(f"docs/results/{min(absent)}.json is not there: docs/experiment_list.py")
+        raise ValueError(f"docs/results/{min(absent)}.json is missing, but {LIST} names it")
     texts = {name: page(name, results, pictures) for name, results in found.items()}
     return {"index.md": index(found), **{f"{name}.md": text for name, text in texts.items()}}
 

@@ -1,6 +1,6 @@
 """Measures the results of the site again, by the commands that it shows.
 
-    python docs/experiments.py [NAME ...] [--data-dir DIR] [--dry-run]
+    python -m website.experiments.measure_again [NAME ...] [--data-dir DIR] [--dry-run]
 
 New figures go to `runs/experiments/`, and a printed comparison tells how far they are from the
 committed ones. To replace those, copy the file to `docs/results/`.
@@ -19,10 +19,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiment_list import EXPERIMENTS, experiment_of
+from website import DOCS
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "docs" / "results"
+from .experiment_list import EXPERIMENTS, experiment_of
+
+ROOT, RESULTS = DOCS.parent, DOCS / "results"
 FOLDER = Path("runs", "experiments")
 TIMES = ("second", "time", "about")
 """Keys of these words are no property of the method."""

@@ -1,4 +1,7 @@
-"""Writes a page for every specification and every result, before `mkdocs` builds the site."""
+"""Writes a page for every specification and every file of results, for `mkdocs` to build.
+
+python -m website.pages.generate
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-import maths_pages
-import measured
-import overview
-
 from relaxit_reference import load_specs
+from website import DOCS
 
-DOCS = Path(__file__).parent
+from . import maths_pages, overview, results_pages
+
 MATHS, MEASURED = DOCS / "maths", DOCS / "measured"
 
 
@@ -24,7 +25,7 @@ def main() -> None:
     specs = load_specs()
     write(MATHS, {f"{spec.name}.md": maths_pages.page(spec, MATHS / "pictures") for spec in specs})
     (MATHS / "overview.txt").write_text(overview.overview(specs), encoding="utf-8")
-    write(MEASURED, measured.pages(MEASURED / "pictures"))
+    write(MEASURED, results_pages.pages(MEASURED / "pictures"))
 
 
 def write(folder: Path, pages: Mapping[str, str]) -> None:

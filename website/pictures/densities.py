@@ -18,7 +18,7 @@ from relaxit_reference import Spec
 from relaxit_reference.domains import Array, Independent, Interval, Simplex
 
 from .bridge import bridge
-from .laws import SAMPLES, Law, laws
+from .drawn_distributions import SAMPLES, Law, laws
 from .picture import Picture
 from .planes import Plane, planes, rectangle, triangle
 from .themes import Theme

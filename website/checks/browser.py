@@ -1,6 +1,6 @@
 """Opens every page of the built site in Chromium, as a folder and from a server, with no network.
 
-    python docs/browser.py site [--pictures FOLDER]
+    python -m website.checks.browser site [--pictures FOLDER]
 
 Fails on errors in the console, requests to other hosts, formulas that are not drawn, broken
 pictures, pages wider than a phone, tables and formulas wider than a wide page, pages that the

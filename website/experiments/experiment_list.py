@@ -11,6 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+LIST = "website/experiments/experiment_list.py"
+"""This file, as error messages name it."""
+
 PLACES = {"--data-dir", "--json", "--output"}
 """Options that say where something is, and change no figure."""
 
@@ -128,14 +131,14 @@ def experiment_of(name: str, results: Mapping[str, Any]) -> Experiment:
         ValueError: there is none, or it has another command.
     """
     if name not in EXPERIMENTS:
-        raise ValueError(f"docs/results/{name}.json has no command in docs/experiment_list.py")
+        raise ValueError(f"docs/results/{name}.json has no command in {LIST}")
     experiment, recorded = EXPERIMENTS[name], results.get("about", {}).get("command", "")
     declared = list(settings(shlex.split(experiment.command)))
     measured = list(settings(shlex.split(recorded)))
     if measured != declared:
         raise ValueError(
             f"docs/results/{name}.json was measured by {shlex.join(measured)!r}, but "
-            f"docs/experiment_list.py has {shlex.join(declared)!r}"
+            f"{LIST} has {shlex.join(declared)!r}"
         )
     return experiment
 

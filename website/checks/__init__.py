@@ -1,0 +1,1 @@
+"""Checks of the site: its guides run, and its pages are opened in a browser."""
