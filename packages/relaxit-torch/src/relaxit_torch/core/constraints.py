@@ -62,62 +62,19 @@ class _Count(Region):
         return (value >= 1) & (value == value.floor()) & torch.isfinite(value)
 
 
-class _Positive(Region):
-    words = "positive and finite"
-    like = constraints.positive
+class Interval(Region):
+    """Numbers between two ends, which belong to the interval where it is closed."""
+
+    def __init__(
+        self, words: str, like: Any, low: float, high: float, closed: tuple[bool, bool]
+    ) -> None:
+        self.words, self.like = words, like
+        self.low, self.high, self.closed = low, high, closed
 
     def check(self, value: Tensor) -> Tensor:
-        return (value > 0) & torch.isfinite(value)
-
-
-class _NonNegative(Region):
-    words = "non-negative and finite"
-    like = constraints.nonnegative
-
-    def check(self, value: Tensor) -> Tensor:
-        return (value >= 0) & torch.isfinite(value)
-
-
-class _Negative(Region):
-    words = "negative and finite"
-    like = constraints.less_than(0.0)
-
-    def check(self, value: Tensor) -> Tensor:
-        return (value < 0) & torch.isfinite(value)
-
-
-class _AboveOne(Region):
-    words = "above 1 and finite"
-    like = constraints.greater_than(1.0)
-
-    def check(self, value: Tensor) -> Tensor:
-        return (value > 1) & torch.isfinite(value)
-
-
-class _Real(Region):
-    words = "finite"
-    like = constraints.real
-
-    def check(self, value: Tensor) -> Tensor:
-        return torch.isfinite(value)
-
-
-class _OpenUnitInterval(Region):
-    words = "in the open interval (0, 1)"
-    like = constraints.unit_interval
-
-    def check(self, value: Tensor) -> Tensor:
-        return (value > 0) & (value < 1)
-
-
-class _UnitInterval(Region):
-    """The support (0, 1), with the end points that rounding may reach."""
-
-    words = "in the interval [0, 1]"
-    like = constraints.unit_interval
-
-    def check(self, value: Tensor) -> Tensor:
-        return (value >= 0) & (value <= 1)
+        above = value >= self.low if self.closed[0] else value > self.low
+        below = value <= self.high if self.closed[1] else value < self.high
+        return above & below
 
 
 class CategoryLogits(Region):
@@ -323,16 +280,23 @@ class _Gram(Transform):
         return torch.linalg.cholesky(y)
 
 
+OPEN, CLOSED = (False, False), (True, True)
+
 boolean = _Boolean()
 count = _Count()
 one_hot = _OneHot()
-positive = _Positive()
-non_negative = _NonNegative()
-negative = _Negative()
-above_one = _AboveOne()
-real = _Real()
-open_unit_interval = _OpenUnitInterval()
-unit_interval = _UnitInterval()
+positive = Interval("positive and finite", constraints.positive, 0.0, math.inf, OPEN)
+non_negative = Interval(
+    "non-negative and finite", constraints.nonnegative, 0.0, math.inf, (True, False)
+)
+negative = Interval("negative and finite", constraints.less_than(0.0), -math.inf, 0.0, OPEN)
+above_one = Interval("above 1 and finite", constraints.greater_than(1.0), 1.0, math.inf, OPEN)
+real = Interval("finite", constraints.real, -math.inf, math.inf, OPEN)
+open_unit_interval = Interval(
+    "in the open interval (0, 1)", constraints.unit_interval, 0.0, 1.0, OPEN
+)
+unit_interval = Interval("in the interval [0, 1]", constraints.unit_interval, 0.0, 1.0, CLOSED)
+"""The support (0, 1), with the end points that rounding may reach."""
 category_logits = CategoryLogits()
 simplex = Simplex()
 log_simplex = _LogSimplex()
@@ -384,8 +348,8 @@ def _is_visible(value: Tensor) -> bool:
 
 
 for _registry in (transform_to, biject_to):
-    for _region in (Independent, *Region.__subclasses__(), *_Matrix.__subclasses__()):
-        if not hasattr(_region, "like"):
+    for _region in (Interval, Independent, *Region.__subclasses__(), *_Matrix.__subclasses__()):
+        if _region is not Interval and not hasattr(_region, "like"):
             continue
         _registry.register(_region, lambda region, registry=_registry: registry(region.like))
     _registry.register(_LogSimplex, lambda region: _LogSoftmax())
