@@ -463,19 +463,24 @@ def test_a_deep_copy_of_a_learnable_distribution_has_parameters_of_its_own(
 
 @pytest.mark.parametrize("dtype_", DTYPES)
 @each_spec
-def test_what_an_optimiser_changes_the_distribution_follows(
+def test_a_distribution_follows_an_optimiser_except_in_half_precision(
     spec: Spec, dtype_: str, build, leaves, mild_parameters
 ) -> None:
     names = spec.parameterisations()[-1]
     given = leaves(mild_parameters(spec, (3,), names=names), dtype_)
     distribution = build(spec, given)
     noise = distribution.noise((20,))
-    distribution.relax(noise)
+    before = build(spec, {name: value.detach().clone() for name, value in given.items()})
     with torch.no_grad():
         for name, value in mild_parameters(spec, (3,), names=names, seed=1).items():
             given[name].copy_(torch.as_tensor(value))
     anew = build(spec, {name: value.detach() for name, value in given.items()})
-    assert_same(distribution, anew, noise, assert_exactly_equal)
+    # Half precision computes with the float32 copy that was made with the distribution.
+    is_half = anew.dtype in (torch.float16, torch.bfloat16)
+    relaxed = (before if is_half else anew).relax(noise)
+    assert_exactly_equal(distribution.relax(noise), relaxed)
+    if not is_half:
+        assert_same(distribution, anew, noise, assert_exactly_equal)
 
 
 def _saved_and_loaded(distribution):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, OneHotCategorical
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from relaxit_torch.core import constraints
 from relaxit_torch.core.parameters import check_count, derived
@@ -32,8 +32,8 @@ class BinaryFamily(RelaxedDistribution):
         return (value > 0.5).to(value.dtype)
 
     def _log_mass(self, value: Tensor) -> Tensor:
-        logits = self._discrete_logits()
-        return logsigmoid(logits) - (1 - value) * logits
+        logits, value = torch.broadcast_tensors(self._discrete_logits(), value)
+        return -binary_cross_entropy_with_logits(logits, value, reduction="none")
 
 
 class BernoulliFamily(BinaryFamily):

@@ -116,6 +116,8 @@ def _batch_shape(tensors: dict[str, Tensor], constraints: Mapping[str, Constrain
             )
         batch_shapes.append(shape[:split])
         event_shapes.append(shape[split:])
+    if len(tensors) == 1 and len(event_shapes[0]) < 2:
+        return batch_shapes[0]
     sizes = [size for shape in event_shapes for size in shape]
     if sizes and any(size != sizes[0] for size in sizes):  # no set: `torch.jit` traces sizes
         found = _listed((n, s) for n, s in zip(tensors, event_shapes, strict=True) if s)

@@ -118,9 +118,11 @@ class RelaxedDistribution(TorchDistribution):
         if self.hard and self.hard_support is not None:
             self.support = self.hard_support
         self._set_parameters(given, batch_shape)
-        self._stored_dtype = self._dtype
-        self._event_shape = self._infer_event_shape()
-        self._raise_precision()
+        attributes["_stored_dtype"] = self._dtype
+        attributes["_event_shape"] = self._infer_event_shape()
+        attributes["_raised"] = None
+        if self._dtype in LOW_PRECISION:
+            self._raise_precision()
 
     # -- hooks ----------------------------------------------------------------------------------
 
@@ -409,14 +411,14 @@ class RelaxedDistribution(TorchDistribution):
             attributes[name] = value
 
     def _raise_precision(self) -> None:
-        self._raised: Self | None = None
-        if self._dtype not in LOW_PRECISION:
-            return
         raised = copy.copy(self)
         with torch.enable_grad():  # the copy outlives a call under `no_grad`
             given = {n: v.float() if isinstance(v, Tensor) else v for n, v in self._given.items()}
         raised._set_parameters(given, self._batch_shape)
         self._raised = raised
+
+    _raised: Self | None = None
+    """The float32 copy of half precision."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.arg_constraints or name == "hard":
@@ -430,7 +432,8 @@ class RelaxedDistribution(TorchDistribution):
         new = copy.copy(self)
         memo[id(self)] = new
         new._set_parameters(copy.deepcopy(self._given, memo), self._batch_shape)
-        new._raise_precision()
+        if self._dtype in LOW_PRECISION:
+            new._raise_precision()
         return new
 
     def __getstate__(self) -> dict[str, Any]:

@@ -66,20 +66,21 @@ def kl_of_logistic(difference: Tensor) -> Tensor:
 
 def log_density(
     log_value: Tensor,
-    present: Tensor,
     logits: Tensor,
     temperature: Parameter,
     log_slope: Tensor | None = None,
+    *,
+    present: Tensor | None = None,
 ) -> Tensor:
     r"""Maddison et al., equation 26: $\log \Gamma(K) + (K - 1) \log \tau + \sum_k (t_k - s_k)
     - K \log \sum_k e^{t_k}$ with $t = \log \pi - \tau y$, for `K` functions of $y$.
 
     Args:
         log_value: $y$, the logarithms of a relaxed category, `(*shape, K)`; finite everywhere.
-        present: where the category has a positive weight. An impossible one must have none.
         logits: $\log \pi$, -inf for an impossible category, which the density leaves out.
         temperature: a number or a tensor `(*batch)`.
         log_slope: $s$, the logarithms of the slopes of these functions; 0 by default.
+        present: where the category has a positive weight. The density is 0 if an impossible one has.
     """
     if isinstance(temperature, Tensor):
         log_temperature: Parameter = temperature.log()
@@ -93,7 +94,9 @@ def log_density(
     # `threshold` puts 0 in place of -inf in a third of the time of a `where` on a CPU.
     density = torch.lgamma(count) + (count - 1) * log_temperature - count * t.logsumexp(-1)
     density = density + threshold(terms, -torch.inf, 0.0).sum(-1)
-    return density.masked_fill((present & ~possible).any(-1), -torch.inf)
+    if present is not None:
+        density = density.masked_fill((present & ~possible).any(-1), -torch.inf)
+    return density
 
 
 def log_density_from_noise(
@@ -109,7 +112,7 @@ def log_density_from_noise(
     if log_slope is not None:  # -inf too, and their difference would be NaN
         log_slope = log_slope.masked_fill(~possible, 0)
     stretch = (possible.sum(-1) - 1).to(noise.dtype) * log(temperature)
-    return log_density(noise, possible, level, 1.0, log_slope) + stretch
+    return log_density(noise, level, 1.0, log_slope) + stretch
 
 
 def kl_of_categories(p_logits: Tensor, q_logits: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import threshold
 
 from relaxit_torch.core import constraints, kl
 from relaxit_torch.core.families import CategoricalFamily
@@ -79,10 +80,10 @@ class ExpGumbelSoftmax(CategoricalFamily):
         return log_softmax(tempered(self.logits + noise, self._per_event(self.temperature)))
 
     def _log_prob(self, value: Tensor) -> Tensor:
-        present = value > -torch.inf
-        finite = torch.where(present, value, 0)
-        density = log_density(finite, present, self.logits, self.temperature)
-        return density.masked_fill((self.possible & ~present).any(-1), -torch.inf)
+        finite = threshold(value, -torch.inf, 0.0)  # 0 in place of -inf
+        density = log_density(finite, self.logits, self.temperature)
+        contradicted = (self.possible != (value > -torch.inf)).any(-1)
+        return density.masked_fill(contradicted, -torch.inf)
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
         return log_density_from_noise(noise, self.logits, self.temperature)

@@ -156,7 +156,7 @@ class GeneralizedGumbelSoftmax(OneHotFamily):
 
     def _log_prob(self, value: Tensor) -> Tensor:
         log_value = log_interior(value, self._stored_dtype)
-        return log_density(log_value, value > 0, self.logits, self.temperature, log_value)
+        return log_density(log_value, self.logits, self.temperature, log_value, present=value > 0)
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
         log_value = torch.log_softmax(self._scores(noise), -1)

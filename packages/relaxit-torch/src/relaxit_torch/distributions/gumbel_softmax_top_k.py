@@ -155,7 +155,7 @@ class GumbelSoftmaxTopK(RowsFamily):
     def _log_density(self, value: Tensor, logits: Tensor) -> Tensor:
         """The Gumbel-Softmax density of each row, `(*shape, rows)`."""
         log_value = log_interior(value, self._stored_dtype)
-        return log_density(log_value, value > 0, logits, self._per_row, log_value)
+        return log_density(log_value, logits, self._per_row, log_value, present=value > 0)
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
         if self.independent_noise:

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from relaxit_torch.numerics.kernels import hardmax
+from relaxit_torch.numerics.kernels import argmax, hardmax
 
 
 def without_earlier_choices(scores: Tensor) -> Tensor:
@@ -14,7 +14,7 @@ def without_earlier_choices(scores: Tensor) -> Tensor:
     taken = torch.zeros_like(scores[..., 0, :], dtype=torch.bool)
     for row in scores.unbind(-2):
         rows.append(row.masked_fill(taken, -torch.inf))
-        taken = taken | (hardmax(rows[-1]) > 0)
+        taken = taken.scatter(-1, argmax(rows[-1]), 1)
     return torch.stack(rows, -2)
 
 

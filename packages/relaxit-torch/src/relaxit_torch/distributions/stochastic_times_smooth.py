@@ -69,7 +69,7 @@ class StochasticTimesSmooth(BernoulliFamily):
         limits = torch.finfo(self._stored_dtype)
         near = (value - root).abs() <= 8 * limits.eps * (root + limits.tiny)
         at_root = torch.where(near, log_root, -torch.inf)
-        return torch.where(value == 0, self._log_prob_of_0(), at_root)
+        return torch.where(value == 0, self._log_prob_of_0(root), at_root)
 
     def _mean(self) -> Tensor:
         return self.probs
@@ -79,13 +79,14 @@ class StochasticTimesSmooth(BernoulliFamily):
         return self.probs * torch.sigmoid(-self.logits) * root / (1 + root)
 
     def _entropy(self) -> Tensor:
-        log_root, log_0 = self._log_root(), self._log_prob_of_0()
+        log_root = self._log_root()
+        log_0 = self._log_prob_of_0(log_root.exp())
         return -log_root.exp() * log_root - log_0.exp() * log_0
 
     def _log_root(self) -> Tensor:
         """`log sqrt(p)`, `(*batch)`."""
         return 0.5 * logsigmoid(self.logits)
 
-    def _log_prob_of_0(self) -> Tensor:
+    def _log_prob_of_0(self, root: Tensor) -> Tensor:
         # 1 - sqrt(p) = (1 - p) / (1 + sqrt(p)) keeps its digits near p = 1.
-        return logsigmoid(-self.logits) - self._log_root().exp().log1p()
+        return logsigmoid(-self.logits) - root.log1p()

@@ -25,6 +25,10 @@ _tanh_backward = torch.ops.aten.tanh_backward.default
 _threshold_backward = torch.ops.aten.threshold_backward.default
 
 
+_PROXY = torch._C._TorchDispatchModeKey.PROXY
+_FUNCTIONAL = torch._C._TorchDispatchModeKey.FUNCTIONAL
+
+
 class Shortcut:
     """A fast way to compute something, `apply`, and its definition, `plain`."""
 
@@ -47,8 +51,8 @@ class Shortcut:
             or torch._C._are_functorch_transforms_active()
             or forward_ad._current_level >= 0
             or torch._C._is_tracing()
-            or torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None
-            or torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FUNCTIONAL) is not None
+            or torch._C._get_dispatch_mode(_PROXY) is not None
+            or torch._C._get_dispatch_mode(_FUNCTIONAL) is not None
         )
         return cls.plain(*inputs) if other_mode else cls.apply(*inputs)
 

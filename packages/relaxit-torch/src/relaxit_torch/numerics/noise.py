@@ -32,17 +32,20 @@ class Noise(Protocol):
 
 def uniform(shape: torch.Size, *, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Uniform(0, 1), never 0 or 1, unless a dtype of half precision rounds it to 1."""
-    return uniform_from_integer(random_integers(shape, dtype, device)).to(dtype)
+    drawn = uniform_from_integer(random_integers(shape, dtype, device))
+    return drawn if drawn.dtype == dtype else drawn.to(dtype)
 
 
 def gumbel(shape: torch.Size, *, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Gumbel(0, 1), up to 22.1 in float32 and 44.3 in float64."""
-    return gumbel_from_integer(random_integers(shape, dtype, device)).to(dtype)
+    drawn = gumbel_from_integer(random_integers(shape, dtype, device))
+    return drawn if drawn.dtype == dtype else drawn.to(dtype)
 
 
 def logistic(shape: torch.Size, *, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Logistic(0, 1), with tails up to 22.8 in float32 and 45.0 in float64."""
-    return logistic_from_integer(random_integers(shape, dtype, device)).to(dtype)
+    drawn = logistic_from_integer(random_integers(shape, dtype, device))
+    return drawn if drawn.dtype == dtype else drawn.to(dtype)
 
 
 def normal(shape: torch.Size, *, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -93,7 +96,8 @@ class RandomIntegers(Shortcut):
         count = shape.numel()
         words = count if width == torch.int64 else (count + 1) // 2
         drawn = torch.empty(words, dtype=torch.int64, device=device).random_(-(2**63), None)
-        return drawn.view(width)[:count].view(tuple(shape))
+        integers = drawn.view(width)
+        return (integers[:count] if count % 2 else integers).view(tuple(shape))
 
 
 random_integers = RandomIntegers.call
