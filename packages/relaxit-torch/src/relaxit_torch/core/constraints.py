@@ -143,7 +143,7 @@ def _rounding_of_a_sum(value: Tensor) -> float:
 
 
 class _LogSoftmax(Transform):
-    """`log_softmax` of K - 1 coordinates and a 0: `y_k - y_K`, whose measure is the base."""
+    """`log_softmax` of K - 1 coordinates and a 0. The base measure is on `y_k - y_K`."""
 
     domain = constraints.real_vector
     codomain = _LogSimplex()
@@ -171,9 +171,9 @@ class _LogSoftmax(Transform):
 
 
 class Independent(Region):
-    """Vectors whose entries lie in another region, or arrays whose rows do."""
+    """Vectors whose entries lie in the region `of`, or arrays whose rows lie in `of`."""
 
-    like: Any = constraints.dependent  # that of each entry
+    like: Any = constraints.dependent  # unless `of` has a transform
 
     def __init__(self, of: Region) -> None:
         self.of = of

@@ -80,7 +80,7 @@ def unify(
 
     Counts stay integers. Python numbers named in `numbers` stay numbers: arithmetic with them
     launches no extra kernel and makes no tensor on any device. All others become tensors, each of
-    its own batch shape. The order is that of `constraints`.
+    its own batch shape. They have the order of `constraints`.
     """
     plain: dict[str, Any] = {}
     given: dict[str, Any] = {}

@@ -30,19 +30,19 @@ class RelaxedDistribution(TorchDistribution):
     density `(*sample_shape, *batch_shape)`. A `temperature` has the batch shape and never the event
     dimensions.
 
-    **Parameters** are read-only. They come to one dtype and device, which samples have too. When a
-    tensor changes in place, as under an optimiser, the distribution changes with it. Two things
-    are computed once, when the distribution is made, and do not follow: the float32 copy of
-    parameters in half precision, and the Cholesky factor of a matrix without gradient.
+    **Parameters** are read-only. Parameters and samples have one dtype and one device. When a
+    tensor changes in place, as under an optimiser, the distribution changes with it. There are two
+    exceptions, which the constructor computes once: the float32 copy of parameters in half
+    precision, and the Cholesky factor of a matrix without gradient.
 
     **Half precision and autocast.** With float16 and bfloat16 parameters all arithmetic is float32,
-    and the result is rounded once. A rounded value may be a tie, which `harden` always decides in
-    the same way: `hard=True` and the log-space classes have no such bias. The gradient of
-    `log_prob` with respect to a float16 value is at most the largest number of float16.
+    and the result is rounded once. Rounding can make ties, and `harden` decides every tie in the
+    same way. This is a bias, which `hard=True` and the log-space classes do not have. The gradient
+    of `log_prob` with respect to a float16 value is at most the largest number of float16.
     `torch.autocast` does not change what a distribution computes.
 
-    **Hard samples.** With `hard=True`, where a class offers it, samples are discrete and their
-    gradient is the relaxed sample's. `log_prob`, `support` and moments are those of `discrete`.
+    **Hard samples.** Some classes take `hard=True`. Then samples are discrete, with the gradient of
+    the relaxed sample. `log_prob`, `support` and the moments describe the discrete distribution.
 
     **For authors.** A subclass states `arg_constraints`, `support` and `base_noise`, hands its
     parameters to `__init__`, and fills hooks. Each public method is written once, here. It checks
@@ -140,8 +140,9 @@ class RelaxedDistribution(TorchDistribution):
         return self._log_prob(self._relax(noise))
 
     def _log_mass(self, value: Tensor) -> Tensor:
-        # Linear in the value where a class can, as the score of a straight-through sample has a
-        # gradient then, without which a sampled entropy would have none.
+        # Classes override this with a function that is linear in the value, if there is one. Then
+        # the log-probability of a straight-through sample has a gradient, which an entropy that is
+        # estimated from samples needs.
         return self._discrete().log_prob(value)
 
     def _harden(self, value: Tensor) -> Tensor:
@@ -222,12 +223,12 @@ class RelaxedDistribution(TorchDistribution):
         return self._evaluate("_draw", sample_shape)
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
-        """The same without gradient."""
+        """A sample without gradient."""
         with torch.no_grad():
             return self._evaluate("_draw", sample_shape)
 
     def rsample_and_log_prob(self, sample_shape: Shape = ()) -> tuple[Tensor, Tensor]:
-        """A sample and its log density, scored from the noise.
+        """A sample and its log density, which is computed from the noise.
 
         Exact at every temperature, also where the value has saturated in floating point. Both
         carry gradients. Raises what `rsample` does.
@@ -267,10 +268,10 @@ class RelaxedDistribution(TorchDistribution):
         return self._evaluate("_log_prob_from_noise", noise)
 
     def cdf(self, value: Tensor) -> Tensor:
-        """The probability of at most `value`, where it has a closed form.
+        """The probability that a sample is at most `value`.
 
         Raises:
-            NotImplementedError: it has none, or samples are hard: take `discrete`.
+            NotImplementedError: there is no closed form, or samples are hard (use `discrete`).
             ValueError: with validation, a value outside the support.
         """
         self._require_closed_form("cdf")
@@ -305,8 +306,8 @@ class RelaxedDistribution(TorchDistribution):
     def log_space(self) -> RelaxedDistribution:
         """The distribution of the logits or logarithms of the values, from the same noise.
 
-        `from_log_space` maps its values back. Its densities stay exact where values of this
-        distribution round to the edge of the support. A log-space distribution is its own.
+        `from_log_space` maps log-space values back. Log-space densities stay exact where values of
+        this distribution round to the edge of the support. A log-space distribution returns itself.
 
         Raises:
             NotImplementedError: there is no such class.
@@ -372,7 +373,7 @@ class RelaxedDistribution(TorchDistribution):
         return self._device
 
     def _evaluate(self, hook: str, argument: Any = None) -> Tensor:
-        """What a hook returns, in the dtype of the distribution; its tensors are in float32."""
+        """Calls a hook in at least float32. The result has the dtype of the distribution."""
         if self._dtype in LOW_PRECISION:
             return self._in_float32()._evaluate(hook, argument).to(self._dtype)
         if torch._C._is_any_autocast_enabled() and is_lowered(self._device):
@@ -385,9 +386,9 @@ class RelaxedDistribution(TorchDistribution):
         return result
 
     def _in_float32(self) -> Self:
-        """Itself, or for half precision its float32 copy.
+        """This distribution or, in half precision, its float32 copy.
 
-        One copy serves all methods, so that gradients are added up before they are rounded.
+        All methods share one copy, so that gradients are summed before they are rounded.
         """
         if self._raised is None and self._dtype in LOW_PRECISION:
             self._raise_precision()  # after it was unpickled
@@ -437,7 +438,7 @@ class RelaxedDistribution(TorchDistribution):
         return new
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: the float32 copy, which no leaf is part of, is made again."""
+        """The state to pickle. The float32 copy has no leaves, and is made again later."""
         return {**vars(self), "_raised": None}
 
     def __repr__(self) -> str:
@@ -459,7 +460,7 @@ class RelaxedDistribution(TorchDistribution):
         return made
 
     def _per_event(self, parameter: Parameter) -> Parameter:
-        """A parameter of the batch shape, with dimensions of size 1 for those of an event."""
+        """A tensor of the batch shape, with a dimension of size 1 for each event dimension."""
         if not isinstance(parameter, Tensor):
             return parameter
         return parameter[(...,) + (None,) * len(self.event_shape)]

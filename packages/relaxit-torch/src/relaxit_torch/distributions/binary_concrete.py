@@ -29,19 +29,19 @@ class BinaryConcrete(BernoulliFamily):
 
     `harden(c)` is `c > 1/2`, exactly Bernoulli($\pi$) at every temperature.
 
-    Shapes: `batch_shape` is that of the parameters, `event_shape` is `()`.
+    Shapes: `batch_shape` is the broadcast shape of the parameters, `event_shape` is `()`.
 
-    Gradient: pathwise, of the relaxed objective; its bias against the Bernoulli objective vanishes
-    with the temperature. With `hard=True`, `rsample` returns 0 or 1, `log_prob` scores that
-    under Bernoulli($\pi$), and the backward pass is that of the relaxed sample (straight-through,
-    biased).
+    Gradient: pathwise, of the relaxed objective. For the Bernoulli objective it has a bias, which
+    vanishes as the temperature goes to 0. With `hard=True`, `rsample` returns 0 or 1, and
+    `log_prob` is the log-probability under Bernoulli($\pi$). The sample then has the gradient of
+    the relaxed sample (straight-through, biased).
 
     Args:
         temperature: $\tau > 0$, a number or a tensor of the batch shape.
         probs: $\pi$ in (0, 1); not clamped.
         logits: log-odds of $\pi$, finite.
         hard: sample the Bernoulli variable itself.
-        validate_args: see `RelaxedDistribution`, as for what is raised.
+        validate_args: whether to validate. See `RelaxedDistribution`, also for errors.
 
     Example:
         >>> import torch, relaxit_torch as rt
@@ -111,6 +111,6 @@ class BinaryConcrete(BernoulliFamily):
 
 @kl.exact(BinaryConcrete, BinaryConcrete)
 def _kl(p: BinaryConcrete, q: BinaryConcrete) -> Tensor:
-    """Maddison et al., appendix C.3: at one temperature, the logistic variables decide."""
+    """At equal temperatures, the KL of the logistic variables (Maddison et al., appendix C.3)."""
     kl.require_equal("temperatures", p.temperature, q.temperature)
     return concrete.kl_of_logistic(p.logits - q.logits)

@@ -102,10 +102,10 @@ def log_density(
 def log_density_from_noise(
     noise: Tensor, logits: Tensor, temperature: Parameter, log_slope: Tensor | None = None
 ) -> Tensor:
-    """`log_density` at the value that `noise` is relaxed to: no rounding of the value enters.
+    """`log_density` of the value that `noise` gives, without the rounding of the value.
 
-    There `logits - temperature * log_value` is `-noise` up to a constant in each row, which the
-    density does not see. `temperature` is a number or a tensor `(*batch)`.
+    For this value, `logits - temperature * log_value` is `-noise` plus a constant in each row. The
+    density does not depend on the constant. `temperature` is a number or a tensor `(*batch)`.
     """
     possible = logits > -torch.inf
     level = torch.zeros_like(logits).masked_fill(~possible, -torch.inf)
@@ -116,7 +116,7 @@ def log_density_from_noise(
 
 
 def kl_of_categories(p_logits: Tensor, q_logits: Tensor) -> Tensor:
-    """KL of two relaxed categories at one temperature, `(*batch)`: it does not depend on it.
+    """KL of two relaxed categories with equal temperatures, which cancel: `(*batch)`.
 
     `sum_k log(pi_k / rho_k) + K (I - psi(K))`, with `I = E log sum_k (rho_k / pi_k) E_k` over
     exponential `E_k`: an integral over the real line of a smooth function that the trapezoidal rule

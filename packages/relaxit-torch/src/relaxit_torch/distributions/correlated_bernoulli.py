@@ -14,7 +14,7 @@ from relaxit_torch.numerics.quadrature import log_bivariate_ndtr
 
 
 class CorrelatedBernoulli(DiscreteDistribution, CorrelatedFamily):
-    r"""Bernoulli variables that are coupled by a normal copula: a multivariate Bernoulli law.
+    r"""A multivariate Bernoulli distribution: Bernoulli variables coupled by a normal copula.
 
     With $v \sim \mathrm{Normal}(0, R)$, that is $v = \operatorname{chol}(R)\,\epsilon$ of
     independent standard normal $\epsilon$,
@@ -31,14 +31,14 @@ class CorrelatedBernoulli(DiscreteDistribution, CorrelatedFamily):
     Shapes: probabilities `(*batch, n)`, matrices `(*batch, n, n)`, `batch_shape` `batch`,
     `event_shape` `(n,)`.
 
-    Gradient: none of a sample; see `CorrelatedRelaxedBernoulli`. That of `log_prob` is exact.
+    Gradient: samples have none (see `CorrelatedRelaxedBernoulli`); `log_prob` has the exact one.
 
     Args:
         probs: $\pi$, each in (0, 1); not clamped.
         logits: log-odds of $\pi$, finite.
         correlation_matrix: $R$, symmetric with a unit diagonal and positive definite.
         correlation_cholesky: its lower Cholesky factor, in place of the matrix.
-        validate_args: see `RelaxedDistribution`, as for what is raised.
+        validate_args: whether to validate. See `RelaxedDistribution`, also for errors.
 
     Example:
         >>> import torch, relaxit_torch as rt
@@ -88,7 +88,7 @@ class CorrelatedBernoulli(DiscreteDistribution, CorrelatedFamily):
             raise NotImplementedError(
                 "log_prob of CorrelatedBernoulli is exact for at most 2 components, or where the "
                 "correlation matrix is the identity: otherwise it is an orthant probability. "
-                "Estimate it by sampling, or take that of CorrelatedRelaxedBernoulli"
+                "Estimate it from samples, or use log_prob of CorrelatedRelaxedBernoulli"
             )
 
     def _mean(self) -> Tensor:

@@ -25,23 +25,24 @@ class CorrelatedRelaxedBernoulli(CorrelatedFamily):
 
     $$c_k = \sigma\left(\frac{\operatorname{logit} \pi_k + \operatorname{logit} u_k}{\tau}\right).$$
 
-    Density with respect to Lebesgue measure on $(0, 1)^n$: those of Binary Concrete variables,
-    times the density of the copula,
+    Density with respect to Lebesgue measure on $(0, 1)^n$: the densities of Binary Concrete
+    variables, times the density of the copula,
 
     $$\log p(c) = \log \mathrm{N}(v; 0, R) + \sum_k \left[ \log p_k(c_k) - \log \phi(v_k) \right],
       \qquad v_k = \Phi^{-1}(\sigma(\tau \operatorname{logit} c_k - \operatorname{logit} \pi_k)),$$
 
     with $p_k$ the density of `BinaryConcrete`.
 
-    `harden(c)` is `c > 1/2` in each entry, exactly the `discrete` CorrelatedBernoulli($\pi$, $R$) at
-    every temperature: each entry is Bernoulli($\pi_k$), and a pair is 1 with probability
+    `harden(c)` is `c > 1/2` in each entry. At every temperature it has exactly the distribution
+    `discrete`, CorrelatedBernoulli($\pi$, $R$). Each entry is Bernoulli($\pi_k$), and both entries
+    of a pair are 1 with probability
     $\Phi_2(\Phi^{-1}(\pi_i), \Phi^{-1}(\pi_j); R_{ij})$.
 
     Shapes: probabilities `(*batch, n)`, matrices `(*batch, n, n)`, `batch_shape` `batch`,
     `event_shape` `(n,)`.
 
-    Gradient: pathwise, in the matrix or its factor too; its bias against the Bernoulli objective
-    vanishes with the temperature.
+    Gradient: pathwise, also with respect to the matrix or its factor. For the Bernoulli objective
+    it has a bias, which vanishes as the temperature goes to 0.
 
     Args:
         temperature: $\tau > 0$, a number or a tensor of the batch shape.
@@ -49,7 +50,7 @@ class CorrelatedRelaxedBernoulli(CorrelatedFamily):
         logits: log-odds of $\pi$, finite.
         correlation_matrix: $R$, symmetric with a unit diagonal and positive definite.
         correlation_cholesky: its lower Cholesky factor, in place of the matrix.
-        validate_args: see `RelaxedDistribution`, as for what is raised.
+        validate_args: whether to validate. See `RelaxedDistribution`, also for errors.
 
     Example:
         >>> import torch, relaxit_torch as rt
@@ -132,7 +133,7 @@ class CorrelatedRelaxedBernoulli(CorrelatedFamily):
 
 @kl.exact(CorrelatedRelaxedBernoulli, CorrelatedRelaxedBernoulli)
 def _kl(p: CorrelatedRelaxedBernoulli, q: CorrelatedRelaxedBernoulli) -> Tensor:
-    """One map leads from the normal vectors to both, so that their divergence is the same."""
+    """The KL of the normal vectors: one map takes both vectors to the relaxed values."""
     kl.require_equal("temperatures", p.temperature, q.temperature)
     kl.require_equal("probabilities", p.logits, q.logits)
     ratio = torch.linalg.solve_triangular(q._factor, p._factor, upper=False)

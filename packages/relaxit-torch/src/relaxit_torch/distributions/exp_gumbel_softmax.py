@@ -22,7 +22,7 @@ EULER_GAMMA = 0.5772156649015329
 
 
 class ExpGumbelSoftmax(CategoricalFamily):
-    r"""The logarithm of a Gumbel-Softmax variable: exact where that one underflows to 0.
+    r"""The logarithm of a Gumbel-Softmax variable, exact where the variable underflows to 0.
 
     With independent $g_k \sim \mathrm{Gumbel}(0, 1)$,
 
@@ -33,7 +33,7 @@ class ExpGumbelSoftmax(CategoricalFamily):
     $$\log p(y) = \log \Gamma(K) + (K - 1) \log \tau + \sum_k (\log \pi_k - \tau y_k)
       - K \log \sum_k \pi_k e^{-\tau y_k}.$$
 
-    A category with `logits = -inf` has `y = -inf`; the density is then that on the others.
+    A category with `logits = -inf` has `y = -inf`. The density is then over the others.
 
     `harden(y)` is the one-hot argmax, exactly Categorical($\pi$) at every temperature.
 
@@ -45,7 +45,7 @@ class ExpGumbelSoftmax(CategoricalFamily):
         temperature: $\tau > 0$, a number or a tensor of the batch shape.
         probs: $\pi$ on the simplex; not clamped.
         logits: unnormalised $\log \pi$; -inf for a category that is never chosen.
-        validate_args: see `RelaxedDistribution`, as for what is raised.
+        validate_args: whether to validate. See `RelaxedDistribution`, also for errors.
 
     Example:
         >>> import torch, relaxit_torch as rt

@@ -30,14 +30,14 @@ class GaussianRelaxedBernoulli(BinaryFamily):
 
     `harden(c)` is `c > 1/2`, exactly the `discrete` Bernoulli($\Phi((\mu - 1/2) / s)$).
 
-    Shapes: `batch_shape` is that of the parameters, `event_shape` is `()`.
+    Shapes: `batch_shape` is the broadcast shape of the parameters, `event_shape` is `()`.
 
     Gradient: pathwise; zero where the value is clipped.
 
     Args:
         loc: $\mu$, finite.
         scale: $s > 0$, a standard deviation; fixed in training unless it asks for a gradient.
-        validate_args: see `RelaxedDistribution`, as for what is raised.
+        validate_args: whether to validate. See `RelaxedDistribution`, also for errors.
 
     Example:
         >>> import torch, relaxit_torch as rt

@@ -30,22 +30,22 @@ class GeneralizedGumbelSoftmax(OneHotFamily):
     $$c = \operatorname{softmax}\left(\frac{\log \pi + g}{\tau}\right), \qquad
       \pi_k = P(X = k) \text{ for } k < n - 1, \quad \pi_{n-1} = P(X \ge n - 1).$$
 
-    The relaxed count is the linear image $\sum_k k\,c_k$, `count(c)`. The events are the weights $c$
-    and not that image, whose density is an integral over $n - 2$ dimensions.
+    `count(c)` is the relaxed count, $\sum_k k\,c_k$. A sample is the vector of weights $c$ and not
+    the relaxed count, because the density of the count is an integral over $n - 2$ dimensions.
 
-    Density with respect to Lebesgue measure on the first $n - 1$ coordinates: that of
+    Density with respect to Lebesgue measure on the first $n - 1$ coordinates: the density of
     `GumbelSoftmax` with the probabilities $\pi$.
 
-    `harden(c)` is the one-hot argmax, `count(harden(c))` exactly $\min(X, n - 1)$ at every
-    temperature. What truncation changes is `truncation_error`, $P(X \ge n)$: the total variation
-    distance from $X$.
+    `harden(c)` is the one-hot argmax. At every temperature, `count(harden(c))` has exactly the
+    distribution of $\min(X, n - 1)$. `truncation_error` is $P(X \ge n)$, the total variation
+    distance between the truncated count and $X$.
 
-    Shapes: `batch_shape` is that of the parameters, `event_shape` is `(n,)`.
+    Shapes: `batch_shape` is the broadcast shape of the parameters, `event_shape` is `(n,)`.
 
-    Gradient: pathwise, of the relaxed objective; its bias against that of the truncated count
-    vanishes with the temperature. With `hard=True`, `rsample` returns one-hot vectors, `log_prob`
-    scores them under $\pi$, and the backward pass is that of the relaxed sample (straight-through,
-    biased).
+    Gradient: pathwise, of the relaxed objective. For an objective of the truncated count it has a
+    bias, which vanishes as the temperature goes to 0. With `hard=True`, `rsample` returns one-hot
+    vectors, and `log_prob` is their log-probability under $\pi$. The sample then has the gradient
+    of the relaxed sample (straight-through, biased).
 
     Args:
         truncation: $n$, the number of values that are told apart.
@@ -54,7 +54,7 @@ class GeneralizedGumbelSoftmax(OneHotFamily):
         dispersion: $\alpha \ge 0$: 0 for Poisson, 1 for geometric, $1/r$ for the sum of $r$
             geometric variables, a negative binomial one.
         hard: sample the one-hot variable itself.
-        validate_args: see `RelaxedDistribution`, as for what is raised.
+        validate_args: whether to validate. See `RelaxedDistribution`, also for errors.
 
     Example:
         >>> import torch, relaxit_torch as rt

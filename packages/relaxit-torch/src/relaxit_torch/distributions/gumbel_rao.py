@@ -14,7 +14,7 @@ from relaxit_torch.numerics.temperature import tempered
 
 
 class GumbelRao(CategoricalFamily):
-    r"""Gumbel-Rao: a one-hot category, with the mean gradient of all relaxed ones that become it.
+    r"""Gumbel-Rao: one-hot samples whose gradient is averaged over the noise given the sample.
 
     With independent $g_{sk} \sim \mathrm{Gumbel}(0, 1)$ the value is
 
@@ -27,21 +27,21 @@ class GumbelRao(CategoricalFamily):
     Shapes: parameters `(*batch, K)`, `batch_shape` `batch`, `event_shape` `(K,)`; noise
     `(samples + 1, K)`.
 
-    Gradient: straight-through, biased. The backward pass is that of
+    Gradient: straight-through, biased. The sample has the gradient of
 
     $$c = \frac{1}{S} \sum_{s = 1}^S \operatorname{softmax}\left(\frac{\log \pi + h_s}{\tau}\right),$$
 
-    whose noise $h_s$ has the law of $g$ given $b$ and is a constant: with $i$ the category that is
-    chosen, $\log \pi_i + h_{si} = g_{si}$, the greatest score, and
-    $\log \pi_k + h_{sk} = -\log(e^{-\log \pi_k - g_{sk}} + e^{-g_{si}})$ the others. Its mean is the
-    gradient of `GumbelSoftmax` with `hard=True`; its variance is less.
+    where the noise $h_s$ has the distribution of $g$ given $b$, and is held constant. Let $i$ be
+    the chosen category. Its score $\log \pi_i + h_{si} = g_{si}$ is the largest. The others are
+    $\log \pi_k + h_{sk} = -\log(e^{-\log \pi_k - g_{sk}} + e^{-g_{si}})$. The gradient has the same
+    mean as the gradient of `GumbelSoftmax` with `hard=True`, and a smaller variance for $S > 1$.
 
     Args:
         temperature: $\tau > 0$ of the backward pass, a number or a tensor of the batch shape.
         probs: $\pi$ on the simplex; not clamped.
         logits: unnormalised $\log \pi$; -inf for a category that is never chosen.
         samples: $S$, how often noise is drawn given the category. Time and memory grow with it.
-        validate_args: see `RelaxedDistribution`, as for what is raised.
+        validate_args: whether to validate. See `RelaxedDistribution`, also for errors.
 
     Example:
         >>> import torch, relaxit_torch as rt

@@ -31,27 +31,31 @@ class GumbelSoftmax(CategoricalFamily):
     $$\log p(c) = \log \Gamma(K) + (K - 1) \log \tau
       + \sum_k (\log \pi_k - (\tau + 1) \log c_k) - K \log \sum_k \pi_k c_k^{-\tau}.$$
 
-    A category with `logits = -inf` gets exactly 0; the density is then that on the others.
+    A category with `logits = -inf` gets exactly 0. The density is then over the others.
 
     `harden(c)` is the one-hot argmax, exactly Categorical($\pi$) at every temperature.
 
     Shapes: parameters `(*batch, K)`, `batch_shape` `batch`, `event_shape` `(K,)`.
 
-    Gradient: pathwise, of the relaxed objective; its bias against the categorical objective
-    vanishes with the temperature. With `hard=True`, `rsample` returns one-hot vectors, `log_prob`
-    scores them under Categorical($\pi$), and the backward pass is that of the relaxed sample
-    (straight-through, biased): the temperature acts on the backward pass alone, and `logits / 2`
-    has the forward temperature 2. With `backward_temperature` the value is that at `temperature`,
-    and the backward pass that of the sample at `backward_temperature` with the same noise (biased);
-    the density, and its gradient, is that of the value at `temperature`.
+    Gradient: pathwise, of the relaxed objective. For the categorical objective it has a bias, which
+    vanishes as the temperature goes to 0.
+
+    With `hard=True`, `rsample` returns one-hot vectors, and `log_prob` is their log-probability
+    under Categorical($\pi$). The sample then has the gradient of the relaxed sample
+    (straight-through, biased), and the temperature changes only this gradient. For the forward
+    temperature 2, give `logits / 2`.
+
+    With `backward_temperature`, a sample has the gradient that the same noise has at
+    `backward_temperature` (biased). The value, the density and the gradient of the density are
+    still for `temperature`.
 
     Args:
         temperature: $\tau > 0$, a number or a tensor of the batch shape.
         probs: $\pi$ on the simplex; not clamped.
         logits: unnormalised $\log \pi$; -inf for a category that is never chosen.
         hard: sample the one-hot variable itself.
-        validate_args: see `RelaxedDistribution`, as for what is raised.
-        backward_temperature: that of the backward pass, likewise; None for the same.
+        validate_args: whether to validate. See `RelaxedDistribution`, also for errors.
+        backward_temperature: temperature of the backward pass. Default: `temperature`.
 
     Example:
         >>> import torch, relaxit_torch as rt

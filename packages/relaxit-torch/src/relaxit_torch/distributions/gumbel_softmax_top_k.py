@@ -33,30 +33,32 @@ class GumbelSoftmaxTopK(RowsFamily):
 
     With `independent_noise=True` each row has Gumbel variables of its own.
 
-    Density with respect to Lebesgue measure on the first $K - 1$ coordinates of the first row, of
-    which the other rows are functions: that of `GumbelSoftmax` at the first row, and zero where
-    other rows do not follow from it (up to the rounding of the dtype). With `independent_noise` the
-    product of those of all rows, on the categories that are left to each.
+    Density with respect to Lebesgue measure on the first $K - 1$ coordinates of the first row: the
+    density of `GumbelSoftmax` at the first row. The other rows are functions of the first row. If
+    they do not match it up to the rounding of the dtype, the density is zero. With
+    `independent_noise`, the density is the product of the densities of all rows, each over the
+    categories that earlier rows leave.
 
-    `harden(c)` is the one-hot argmax of each row, exactly the `discrete` PlackettLuce($k$, $\pi$) at
-    every temperature, with either noise.
+    `harden(c)` is the one-hot argmax of each row. At every temperature, and with shared or
+    independent noise, it has exactly the distribution `discrete`, PlackettLuce($k$, $\pi$).
 
     Shapes: parameters `(*batch, K)`, `batch_shape` `batch`, `event_shape` `(k, K)`, noise
     `(K,)` or `(k, K)`.
 
-    Gradient: pathwise, with the masks held fixed. They are hard: later rows jump where an earlier
-    argmax changes, so that the gradient of a function of those is biased at every temperature. With
-    `hard=True`, `rsample` returns one-hot rows, `log_prob` scores them under PlackettLuce, and the
-    backward pass is that of the relaxed rows (straight-through, biased).
+    Gradient: pathwise, with the masks held fixed. The masks are hard: later rows jump where the
+    argmax of an earlier row changes. So the gradient of a function of later rows is biased at every
+    temperature. With `hard=True`, `rsample` returns one-hot rows, and `log_prob` is their
+    log-probability under PlackettLuce. The rows then have the gradient of the relaxed rows
+    (straight-through, biased).
 
     Args:
-        k: how many categories are drawn, of which at least as many are possible.
+        k: the number of categories to draw. At least `k` categories must be possible.
         temperature: $\tau > 0$, a number or a tensor of the batch shape.
         probs: $\pi$ on the simplex; not clamped.
         logits: unnormalised $\log \pi$; -inf for a category that is never chosen.
         hard: sample the one-hot rows themselves.
         independent_noise: draw Gumbel variables for each row, not one vector for all.
-        validate_args: see `RelaxedDistribution`, as for what is raised.
+        validate_args: whether to validate. See `RelaxedDistribution`, also for errors.
 
     Example:
         >>> import torch, relaxit_torch as rt
@@ -111,9 +113,12 @@ class GumbelSoftmaxTopK(RowsFamily):
         return value.sum(-2)
 
     def rsample_khot(self, sample_shape: Shape = ()) -> Tensor:
-        """`khot(rsample(sample_shape))` of the same noise, without the rows where they share it.
+        """`khot(rsample(sample_shape))`. Rows that share their noise are not computed.
 
-        Costs a softmax and a top-k, whatever `k` is. Shape `(*sample_shape, *batch_shape, K)`.
+        Then the cost is a softmax and a top-k, for every `k`.
+
+        Returns:
+            `(*sample_shape, *batch_shape, K)`.
         """
         return self.relax_khot(self._in_float32().noise(sample_shape))
 
@@ -168,7 +173,7 @@ class GumbelSoftmaxTopK(RowsFamily):
         return log_density_from_noise(noise, logits, self._per_row, log_value).sum(-1)
 
     def _log_mass(self, value: Tensor) -> Tensor:
-        # Linear in each row, given those before it: its logarithms are those of its entries.
+        # Linear in each row, with the earlier rows held fixed. The coefficients are the logits.
         logits = torch.where(self.possible, self.logits, 0).unsqueeze(-2)
         linear = ((value - value.detach()) * logits).sum((-2, -1))
         return self._discrete().log_prob(value.detach()) + linear
@@ -198,7 +203,7 @@ class GumbelSoftmaxTopK(RowsFamily):
 
 @kl.exact(GumbelSoftmaxTopK, GumbelSoftmaxTopK)
 def _kl(p: GumbelSoftmaxTopK, q: GumbelSoftmaxTopK) -> Tensor:
-    """The first rows decide, of which the others are functions; none with rows of own noise."""
+    """The KL of the first rows, which determine the others. With independent noise it raises."""
     if p.independent_noise or q.independent_noise:
         raise kl.no_exact_form(p, q)
     kl.require_equal("k", p.k, q.k)

@@ -33,7 +33,7 @@ class HardConcrete(BernoulliFamily):
     `harden(c)` is `c > 1/2`, exactly the `discrete` Bernoulli variable, which is Bernoulli($\pi$)
     where $\gamma + \zeta = 1$.
 
-    Shapes: `batch_shape` is that of the parameters, `event_shape` is `()`.
+    Shapes: `batch_shape` is the broadcast shape of the parameters, `event_shape` is `()`.
 
     Gradient: pathwise; zero where the value is clipped.
 
@@ -43,7 +43,7 @@ class HardConcrete(BernoulliFamily):
         logits: log-odds of $\pi$, finite.
         low: $\gamma < 0$, the lower end of the stretched interval.
         high: $\zeta > 1$, the upper end.
-        validate_args: see `RelaxedDistribution`, as for what is raised.
+        validate_args: whether to validate. See `RelaxedDistribution`, also for errors.
 
     Example:
         >>> import torch, relaxit_torch as rt

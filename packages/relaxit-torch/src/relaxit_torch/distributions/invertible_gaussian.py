@@ -43,8 +43,9 @@ class InvertibleGaussian(OneHotFamily):
         temperature: $\tau > 0$, a number or a tensor of the batch shape.
         loc: $\mu$, finite.
         scale: $s > 0$, a standard deviation.
-        delta: $\delta > 0$, the weight of the last category, as `temperature`.
-        validate_args: see `RelaxedDistribution`, as for what is raised.
+        delta: $\delta > 0$, the weight of the last category, a number or a tensor of the batch
+            shape.
+        validate_args: whether to validate. See `RelaxedDistribution`, also for errors.
 
     Example:
         >>> import torch, relaxit_torch as rt
@@ -138,7 +139,7 @@ class InvertibleGaussian(OneHotFamily):
 
 @kl.exact(InvertibleGaussian, InvertibleGaussian)
 def _kl(p: InvertibleGaussian, q: InvertibleGaussian) -> Tensor:
-    """One map leads from the log-odds to the values, whatever the parameters."""
+    """The KL of the log-odds: the map from log-odds to values has no parameters."""
     (p_loc, p_scale), (q_loc, q_scale) = p._log_odds, q._log_odds
     ratio, shift = p_scale / q_scale, (p_loc - q_loc) / q_scale
     return (0.5 * (ratio.square() - 1 + shift.square()) - ratio.log()).sum(-1)

@@ -17,7 +17,7 @@ from relaxit_torch.numerics.special import log_gamma_entropy
 
 
 class LogisticNormalSoftmax(RelaxedDistribution):
-    r"""The softmax of a normal vector: a law on the simplex of as many parameters as categories.
+    r"""The softmax of a normal vector with one entry for each category.
 
     With independent $\epsilon_k \sim \mathrm{Normal}(0, 1)$ and $\Sigma = L L^T$,
 
@@ -28,9 +28,9 @@ class LogisticNormalSoftmax(RelaxedDistribution):
 
     $$\log p(c) = \log \mathrm{N}(y; A \mu, A \Sigma A^T) - \sum_k \log c_k.$$
 
-    A number added to all of `loc`, or $a 1^T + 1 a^T$ to the covariance matrix, changes nothing.
-    With `scale` everything takes time and memory of order $K$; with a matrix, one Cholesky
-    factorisation. No discrete variable is relaxed: there is no temperature and no `harden`.
+    You may add a constant to all of `loc`, or $a 1^T + 1 a^T$ to the covariance matrix: the
+    distribution stays the same. With `scale`, time and memory are of order $K$. A matrix takes one
+    Cholesky factorisation. No discrete variable is relaxed: there is no temperature, no `harden`.
 
     Shapes: `loc` and `scale` `(*batch, K)`, matrices `(*batch, K, K)`, `batch_shape` `batch`,
     `event_shape` `(K,)`.
@@ -42,14 +42,14 @@ class LogisticNormalSoftmax(RelaxedDistribution):
         scale: standard deviations of independent $x_k$: $L = \operatorname{diag}(s)$.
         covariance_matrix: $\Sigma$, symmetric and positive definite.
         scale_tril: $L$, lower triangular with a positive diagonal.
-        validate_args: see `RelaxedDistribution`, as for what is raised.
+        validate_args: whether to validate. See `RelaxedDistribution`, also for errors.
 
     Example:
         >>> import torch, relaxit_torch as rt
-        >>> law = rt.LogisticNormalSoftmax(torch.zeros(3), scale=torch.tensor([0.1, 1.0, 10.0]))
-        >>> law.log_prob(torch.tensor([0.2, 0.3, 0.5]))
+        >>> distribution = rt.LogisticNormalSoftmax(torch.zeros(3), scale=torch.tensor([0.1, 1.0, 10.0]))
+        >>> distribution.log_prob(torch.tensor([0.2, 0.3, 0.5]))
         tensor(-0.7245)
-        >>> law.projected_variance
+        >>> distribution.projected_variance
         tensor([11.2267, 11.5567, 44.5567])
 
     References:
@@ -118,8 +118,8 @@ class LogisticNormalSoftmax(RelaxedDistribution):
 
     def _discrete(self) -> Distribution:
         raise NotImplementedError(
-            "LogisticNormalSoftmax relaxes no discrete distribution: at no temperature does it "
-            "become one; take InvertibleGaussian, whose argmax has known probabilities"
+            "LogisticNormalSoftmax relaxes no discrete distribution: it has no temperature. Use "
+            "InvertibleGaussian, whose argmax has known probabilities"
         )
 
     def _uniform(self) -> LogisticNormalSoftmax:
@@ -165,7 +165,7 @@ def _kl(p: LogisticNormalSoftmax, q: LogisticNormalSoftmax) -> Tensor:
 
 @kl.exact(Dirichlet, LogisticNormalSoftmax)
 def _kl_of_dirichlet(p: Dirichlet, q: LogisticNormalSoftmax) -> Tensor:
-    """By the log-ratios too. A Dirichlet vector is a normalised vector of independent Gamma
+    """The KL of the log-ratios. A Dirichlet vector is a normalised vector of independent Gamma
     variables, whose logarithms have the means psi(a) and variances psi1(a).
     """
     a = p.concentration.to(q.dtype)
@@ -179,7 +179,7 @@ def _kl_of_dirichlet(p: Dirichlet, q: LogisticNormalSoftmax) -> Tensor:
 def _kl_to_dirichlet(p: LogisticNormalSoftmax, q: Dirichlet) -> NoReturn:
     raise NotImplementedError(
         "KL(LogisticNormalSoftmax || Dirichlet) has no exact form, because the mean of a logsumexp "
-        "of normal variables has none; estimate it as the mean of log p - log q over samples of p "
-        "(rsample_and_log_prob scores them), or take the one from its Laplace bridge: "
-        "kl_divergence(laplace_bridge.to_dirichlet(p), q)"
+        "of normal variables has no closed form. Estimate the divergence as the mean of "
+        "log p - log q over samples of p (see rsample_and_log_prob), or compute the divergence of "
+        "the Laplace bridge: kl_divergence(laplace_bridge.to_dirichlet(p), q)"
     )

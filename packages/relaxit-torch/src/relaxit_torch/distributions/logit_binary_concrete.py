@@ -17,7 +17,7 @@ from relaxit_torch.numerics.temperature import tempered
 
 
 class LogitBinaryConcrete(BernoulliFamily):
-    r"""The logit of a Binary Concrete variable: exact where that one saturates at 0 or 1.
+    r"""The logit of a Binary Concrete variable, exact where the variable saturates at 0 or 1.
 
     With $L \sim \mathrm{Logistic}(0, 1)$,
 
@@ -31,7 +31,7 @@ class LogitBinaryConcrete(BernoulliFamily):
 
     `harden(y)` is `y > 0`, exactly Bernoulli($\pi$) at every temperature.
 
-    Shapes: `batch_shape` is that of the parameters, `event_shape` is `()`.
+    Shapes: `batch_shape` is the broadcast shape of the parameters, `event_shape` is `()`.
 
     Gradient: pathwise.
 
@@ -39,7 +39,7 @@ class LogitBinaryConcrete(BernoulliFamily):
         temperature: $\tau > 0$, a number or a tensor of the batch shape.
         probs: $\pi$ in (0, 1); not clamped.
         logits: log-odds of $\pi$, finite.
-        validate_args: see `RelaxedDistribution`, as for what is raised.
+        validate_args: whether to validate. See `RelaxedDistribution`, also for errors.
 
     Example:
         >>> import torch, relaxit_torch as rt

@@ -34,14 +34,14 @@ class PlackettLuce(DiscreteDistribution, RowsFamily):
 
     Shapes: parameters `(*batch, K)`, `batch_shape` `batch`, `event_shape` `(k, K)`.
 
-    Gradient: none of a sample; see `GumbelSoftmaxTopK`. Those of `log_prob` and `subset_log_prob`
-    are exact.
+    Gradient: samples have none (see `GumbelSoftmaxTopK`). The gradients of `log_prob` and
+    `subset_log_prob` are exact.
 
     Args:
-        k: how many categories are drawn, of which at least as many are possible.
+        k: the number of categories to draw. At least `k` categories must be possible.
         probs: $\pi$ on the simplex; not clamped.
         logits: unnormalised $\log \pi$; -inf for a category that is never drawn.
-        validate_args: see `RelaxedDistribution`, as for what is raised.
+        validate_args: whether to validate. See `RelaxedDistribution`, also for errors.
 
     Example:
         >>> import torch, relaxit_torch as rt

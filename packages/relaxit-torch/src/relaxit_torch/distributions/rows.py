@@ -19,9 +19,9 @@ def without_earlier_choices(scores: Tensor) -> Tensor:
 
 
 def harden(value: Tensor) -> Tensor:
-    """One-hot rows in place of relaxed ones, `(*shape, k, K)`: the argmax of each.
+    """The one-hot argmax of each relaxed row, `(*shape, k, K)`.
 
-    Of entries that round to the same, the one that the next row lacks is taken.
+    If several entries are largest after rounding, the argmax is the entry that the next row lacks.
     """
     following = torch.cat([value[..., 1:, :], torch.zeros_like(value[..., :1, :])], -2)
     return hardmax(value - following)
@@ -30,10 +30,11 @@ def harden(value: Tensor) -> Tensor:
 def follow_from_first(value: Tensor, taken: Tensor, dtype: torch.dtype) -> Tensor:
     """Whether each row is the one before it without its largest entry, normalised again.
 
-    Up to the rounding of `dtype`, in which the rows were stored. A softmax has the relative error
-    of its exponentials: an ulp of their arguments, which go as far as the logarithm of the smallest
-    number. Four of these are allowed, and of the ulps of what is stored. What has underflowed is
-    lost to its entry and, once for each entry, to the sum that normalises.
+    The rows are compared up to the rounding of `dtype`, in which they were stored. The relative
+    error of a softmax is an ulp of the arguments of its exponentials. The largest argument is the
+    logarithm of the smallest number, without its sign. Four such errors are allowed, and four ulps
+    of a stored number. Underflow takes up to the smallest number from an entry, and up to K such
+    numbers from the sum that normalises the row.
 
     Args:
         value: `(*shape, k, K)`.

@@ -22,17 +22,18 @@ class StochasticTimesSmooth(BernoulliFamily):
     $p(\sqrt p) = \sqrt p$, $p(0) = 1 - \sqrt p$. Values are compared with $\sqrt p$ up to rounding;
     all others score -inf.
 
-    `discrete` is Bernoulli($p$), matched in mean but not in law, so that no value can be hardened.
+    `discrete` is Bernoulli($p$), with the same mean but another distribution. So there is no
+    hardening map.
 
-    Shapes: `batch_shape` is that of the parameters, `event_shape` is `()`.
+    Shapes: `batch_shape` is the broadcast shape of the parameters, `event_shape` is `()`.
 
-    Gradient: through the smooth factor only. Of a linear objective it has half the true size: the
-    other half belongs to the gate, which is not differentiated.
+    Gradient: through the smooth factor only. For a linear objective it is half the true gradient.
+    The other half belongs to the stochastic gate, which is not differentiated.
 
     Args:
         probs: $p$ in (0, 1), the mean; not clamped.
         logits: log-odds of $p$, finite.
-        validate_args: see `RelaxedDistribution`, as for what is raised.
+        validate_args: whether to validate. See `RelaxedDistribution`, also for errors.
 
     Example:
         >>> import torch, relaxit_torch as rt

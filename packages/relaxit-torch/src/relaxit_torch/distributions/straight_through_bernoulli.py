@@ -10,7 +10,7 @@ from relaxit_torch.numerics.kernels import bernoulli
 
 
 class StraightThroughBernoulli(BernoulliFamily):
-    r"""A Bernoulli variable whose backward pass is that of its probability.
+    r"""A Bernoulli variable with the gradient of its probability.
 
     With $U \sim \mathrm{Uniform}(0, 1)$,
 
@@ -20,15 +20,16 @@ class StraightThroughBernoulli(BernoulliFamily):
 
     `harden(c)` is the value itself, Bernoulli($\pi$).
 
-    Shapes: `batch_shape` is that of the parameters, `event_shape` is `()`.
+    Shapes: `batch_shape` is the broadcast shape of the parameters, `event_shape` is `()`.
 
-    Gradient: straight-through. `rsample` returns exactly 0 or 1, `log_prob` scores that under
-    Bernoulli($\pi$), and the backward pass is that of $\pi$: unbiased for linear objectives only.
+    Gradient: straight-through. `rsample` returns exactly 0 or 1, and `log_prob` is the
+    log-probability under Bernoulli($\pi$). The sample has the gradient of $\pi$, which is unbiased
+    for linear objectives only.
 
     Args:
         probs: $\pi$ in (0, 1); not clamped.
         logits: log-odds of $\pi$, finite.
-        validate_args: see `RelaxedDistribution`, as for what is raised.
+        validate_args: whether to validate. See `RelaxedDistribution`, also for errors.
 
     Example:
         >>> import torch, relaxit_torch as rt

@@ -44,7 +44,7 @@ def solution(factor: Tensor, vector: Tensor) -> Tensor:
 
 
 def half_log_determinant(factor: Tensor) -> Tensor:
-    """The logarithm of the determinant of the factor, `(*batch)`: half that of the matrix."""
+    """The logarithm of the determinant of the factor, `(*batch)`: half of the matrix's."""
     return factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 

@@ -9,12 +9,14 @@ from torch import Tensor
 
 
 def log_prob_of_truncated_count(values: int, rate: Tensor, dispersion: float | Tensor) -> Tensor:
-    """The log-probabilities of `min(X, values - 1)`, of a negative binomial count `X` of mean
-    `rate` and variance `rate + dispersion * rate**2`: `(*batch, 1)` to `(*batch, values)`.
+    """The log-probabilities of a truncated count, `(*batch, 1)` to `(*batch, values)`.
 
-    `scipy.stats.nbinom(1 / dispersion, 1 / (1 + dispersion * rate))`, and `poisson(rate)` at 0. The
-    error is some roundings, but for a last probability of at most 0.01: 1e-13 for a dispersion of
-    at most 1, 1e-10 at 3, 1e-8 at 10 and 1e-3 at 100, relative to that probability.
+    The count is `min(X, values - 1)`. `X` is negative binomial, with the mean `rate` and the
+    variance `rate + dispersion * rate**2`. In SciPy, `X` is
+    `scipy.stats.nbinom(1 / dispersion, 1 / (1 + dispersion * rate))`, or `poisson(rate)` for the
+    dispersion 0. The error is a few roundings, except for a last probability of at most 0.01. The
+    relative error of this probability is 1e-13 for a dispersion of at most 1, 1e-10 for 3, 1e-8 for
+    10 and 1e-3 for 100.
     """
     k = torch.arange(values, dtype=rate.dtype, device=rate.device)
     odds = rate / (1 + dispersion * rate)
@@ -24,8 +26,8 @@ def log_prob_of_truncated_count(values: int, rate: Tensor, dispersion: float | T
     log_pmf = log_pmf + torch.nn.functional.pad(growth, (1, 0))
     head, last = log_pmf.split([values - 1, 1], -1)
     log_head = head.logsumexp(-1, keepdim=True)
-    # A large tail is what the head leaves; of a small one its rounding would leave no digits. Each
-    # branch sees only arguments that it can bear.
+    # A large tail is 1 minus the head. For a small tail this difference would have no digits. Each
+    # branch gets only arguments at which it is finite.
     large = log_head < math.log(0.99)
     rest = torch.log(-torch.expm1(torch.where(large, log_head, -1)))
     terms = last + _log_sum_of_tail(values - 1, torch.where(large, 0, odds), dispersion)
@@ -41,9 +43,11 @@ def _log1p_ratio(x: Tensor) -> Tensor:
 
 
 def _log_sum_of_tail(first: int, odds: Tensor, dispersion: float | Tensor) -> Tensor:
-    """`log(P(X >= first) / P(X = first))` of the count above: the logarithm of
-    `scipy.special.hyp2f1(1, first + 1 / dispersion, first + 1, dispersion * odds)`, at 0 of
-    `hyp1f1(1, first + 1, odds)`.
+    """`log(P(X >= first) / P(X = first))`, for the `X` of `log_prob_of_truncated_count`.
+
+    Equal to the logarithm of
+    `scipy.special.hyp2f1(1, first + 1 / dispersion, first + 1, dispersion * odds)` or, for the
+    dispersion 0, of `hyp1f1(1, first + 1, odds)`.
     """
     # The continued fraction of Gauss (DLMF, section 15.7), from its end.
     first = max(first, 1)
@@ -59,4 +63,4 @@ def _log_sum_of_tail(first: int, odds: Tensor, dispersion: float | Tensor) -> Te
 
 
 _LEVELS = 32
-"""Of the fraction, whose number decides the error above."""
+"""The depth of the continued fraction, which sets the error of the last probability."""

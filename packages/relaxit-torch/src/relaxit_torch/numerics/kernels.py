@@ -252,7 +252,7 @@ class RootGate(Kernel):
 
 
 def _edge(worked: torch.dtype, stored: torch.dtype) -> tuple[float, float]:
-    """The logarithm of the smallest number of `stored`, and from where on 1 / value is moderate."""
+    """The logarithm of the smallest number of `stored`; the value up to which the gradient is 0."""
     limits, working = torch.finfo(stored), torch.finfo(worked)
     smallest = limits.tiny * limits.eps
     return math.log(smallest), max(smallest, working.tiny / working.eps)

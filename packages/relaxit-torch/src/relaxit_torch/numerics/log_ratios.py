@@ -96,8 +96,8 @@ Spread = Diagonal | Triangular
 
 def whitened(spread: Spread, vector: Tensor) -> Tensor:
     """`L^-1 vector`, up to a multiple of `L^-1 1`."""
-    # A constant in all entries does not count, but divided by a small scale it takes all digits:
-    # of the entry of least variance none is left.
+    # A constant in all entries does not count. Divided by a small scale it would take all digits,
+    # so the entry with the smallest variance is subtracted from all entries.
     tightest = spread.tightest().expand(*vector.shape[:-1], 1)
     return spread.solution(vector - vector.gather(-1, tightest))
 

@@ -2,8 +2,9 @@
 
 `torch.rand` in float32 is a multiple of 2^-24. It returns 0, whose logarithm is infinite, and
 `-log(-log(rand()))` never exceeds 16.6, so that with 10^5 and more categories the largest Gumbel
-variables tie. An integer whose bits are all random, divided by its range, keeps all bits where a
-float is fine: next to zero. Each map below puts the tail that matters there.
+variables tie. Here the source is an integer whose bits are all random, divided by its range. Near
+zero, where floats are dense, the quotient keeps all bits. Each map below puts the tail that matters
+near zero.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ def normal_density(x: Tensor) -> Tensor:
 
 
 def normal_moments_between(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of order 0, 1 and 2 of the standard normal distribution, between `a` and `b` alone."""
+    """Moments of order 0, 1 and 2 of the standard normal distribution, between `a` and `b`."""
     # Both tails at once keep their digits on the side where the mass between is small.
     mirrored = a > 0
     low, high = torch.where(mirrored, -b, a), torch.where(mirrored, -a, b)
@@ -63,8 +63,9 @@ def ndtri_exp(y: Tensor) -> Tensor:
     upper = y > -math.log(2)
     lower = torch.where(upper, torch.log(-torch.expm1(y)), y)
     x = _ndtri_exp_of_lower(lower.detach())
-    # The solution has no graph. Its derivative is the ratio of distribution function and density,
-    # the second is here too: the residual is 0 up to rounding, and carries the gradient.
+    # The solution has no graph. The residual is 0 up to rounding, and carries the gradient. The
+    # step has the first derivative of the solution (distribution function / density), and the
+    # second.
     residual = torch.where(x == -torch.inf, 0, lower - log_ndtr(x))
     ratio = math.sqrt(math.pi / 2) * torch.special.erfcx(x * -math.sqrt(0.5))
     step = ratio * residual * (1 + 0.5 * (1 + x * ratio) * residual)
@@ -135,7 +136,7 @@ coupled_logistic = CoupledLogistic.call
 def normal_to_logistic(x: Tensor) -> Tensor:
     """The log-odds of the standard normal distribution function, without gradient.
 
-    The relative error is some ulps, around 0 the absolute one, as that of logistic noise.
+    The error is a few ulps: relative, and around 0 absolute, as for logistic noise.
     """
     size = x.abs()
     tail = _TAILS[x.dtype]

@@ -14,20 +14,20 @@ from relaxit_torch.numerics.special import log1mexpexp
 def log_bivariate_ndtr(x: Tensor, y: Tensor, correlation: Tensor) -> Tensor:
     """The logarithm of P(X <= x, Y <= y) for standard normal X, Y of a correlation in (-1, 1).
 
-    Relative precision also where the probability underflows. Memory: 400 times that of `x`.
+    Relative precision also where the probability underflows. Memory: 400 times the size of `x`.
     """
     smaller, larger = torch.minimum(x, y), torch.maximum(x, y)
-    # Reflections bring X and Y to where the conditional probability below has no sharp step: both
-    # positive, the other three quadrants are subtracted from 1; for a negative correlation and
-    # x + y > 0, the part with Y > y is subtracted from that with X <= x.
+    # Reflections avoid a sharp step of the conditional probability below. If x and y are positive,
+    # the other three quadrants are subtracted from 1. If the correlation is negative and x + y > 0,
+    # with x the smaller, P(X <= x, Y > y) is subtracted from P(X <= x).
     both = smaller > 0
     one = ~both & (correlation < 0) & (smaller + larger > 0)
     x = torch.where(both | one, -larger, smaller)
     y = torch.where(both, -smaller, torch.where(one, smaller, larger))
     correlation = torch.where(one, -correlation, correlation)
-    # The integral over X = x - t of its density times P(Y <= y | X) has its peak at t = 0 and falls
-    # off on a scale that may be of any size: with t = exp(s) that does not matter to a trapezoidal
-    # rule in s, whose error is exp(-pi^2 / (2 step)) for a normal density.
+    # The integrand is the density of X = x - t times P(Y <= y | X). It has its peak at t = 0 and
+    # falls off on a scale of any size. With t = exp(s), the scale does not matter to a trapezoidal
+    # rule in s. The error of the rule is exp(-pi^2 / (2 step)) for a normal density.
     step = 0.125
     s = torch.arange(-46.0, 3.0, step, dtype=x.dtype, device=x.device).reshape(-1, *(1,) * x.dim())
     at = x - s.exp()
@@ -44,21 +44,24 @@ def log_bivariate_ndtr(x: Tensor, y: Tensor, correlation: Tensor) -> Tensor:
 
 
 def log_prob_of_largest(loc: Tensor, scale: Tensor) -> Tensor:
-    """The log-probabilities that each of independent normal variables is the largest of all and
-    positive, and at last that none is positive: `(*batch, n)` to `(*batch, n + 1)`.
+    """Which of 0 and `n` normal variables is the largest: log-probabilities, `(*batch, n + 1)`.
 
-    An integral over the real line for each variable. The error of a probability is below 1e-12 in
-    float64 (some roundings in float32) for any number of variables, any `loc`, and scales whose
-    ratio is at most 10^3; it is below 1e-6 for a ratio of 10^6. A probability below that error is
-    small and finite, and no more is known of it. Memory: 200 times that of `loc`.
+    Entry `k` is the log-probability that variable `k` is positive and the largest. The last entry
+    is the log-probability that no variable is positive. The variables are independent.
+
+    Each probability is an integral over the real line. If the ratio of the scales is at most 10^3,
+    its error is below 1e-12 in float64, and a few roundings in float32. For a ratio of 10^6 the
+    error is below 1e-6. These bounds hold for any number of variables and any `loc`. A probability
+    below the error is small and finite, but has no correct digit. Memory: 200 times the memory of
+    `loc`.
     """
     nodes, log_weights = _nodes_of_largest(loc.detach(), scale.detach())
     x = (nodes - loc) / scale
     log_below = log_ndtr(x)
     log_density = -0.5 * x.square() - scale.log() - 0.5 * math.log(2 * math.pi)
     log_others = log_below.sum(-1, keepdim=True) - log_below
-    greatest = (log_density + log_others + log_weights).logsumexp(0)
-    return torch.cat([greatest, log_ndtr(-loc / scale).sum(-1, keepdim=True)], -1)
+    largest = (log_density + log_others + log_weights).logsumexp(0)
+    return torch.cat([largest, log_ndtr(-loc / scale).sum(-1, keepdim=True)], -1)
 
 
 def _nodes_of_largest(loc: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,11 +104,12 @@ def product_integrand(log_weights: Tensor) -> tuple[Tensor, Tensor]:
     Both in logarithms, of shapes `(nodes, *batch, k)` and `(nodes, *ones)`. The nodes serve also
     for the integral without some of the factors.
     """
-    # With u = exp(-exp(x)) the integrand is entire and log-concave, has its peak at 0 <= x <=
-    # log(k + 1) and falls off to the left at least as exp(x), to the right as exp(-exp(x)). At a
-    # distance a < pi / 2 from the real line it is at most cos(a)^-(k + 1) times as large (as where
-    # all weights are small: a Gamma(k + 1)), so that the trapezoidal rule has a relative error of
-    # exp(-2 pi a / step) cos(a)^-(k + 1), whichever a makes it smallest.
+    # With u = exp(-exp(x)) the integrand is entire and log-concave. The peak is at
+    # 0 <= x <= log(k + 1). To the left the integrand falls off at least as exp(x), to the right as
+    # exp(-exp(x)). At a distance a < pi / 2 from the real line it is at most cos(a)^-(k + 1) times
+    # as large. (The extreme case has small weights: a Gamma(k + 1) density.) So the relative error
+    # of the trapezoidal rule is exp(-2 pi a / step) cos(a)^-(k + 1), for every a. The best a
+    # determines the step.
     k = log_weights.shape[-1]
     digits = 2 - math.log(torch.finfo(log_weights.dtype).eps)
     angles = (0.1 * n for n in range(1, 16))

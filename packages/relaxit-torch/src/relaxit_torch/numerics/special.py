@@ -45,8 +45,8 @@ def complement_of_shares(shares: Tensor) -> Tensor:
 def log_gamma_entropy(a: Tensor) -> Tensor:
     """The entropy of the logarithm of a Gamma(a) variable: `lgamma(a) - a psi(a) + a`.
 
-    Precise also for a large `a`, where it is that of a normal variable of variance `1 / a` and the
-    three terms cancel (`scipy.stats.loggamma.entropy`).
+    Precise also for a large `a`, where the three terms cancel and the entropy approaches the one of
+    a normal variable of variance `1 / a` (`scipy.stats.loggamma.entropy`).
     """
     near, far = torch.where(a < 10, a, 1), torch.where(a < 10, 10, a)
     direct = torch.lgamma(near) - near * torch.digamma(near) + near

@@ -19,8 +19,9 @@ class SumOfSoftmaxes(Kernel):
     """The sum of `k` softmaxes of `score`, each without the entries in which earlier ones peak.
 
     `score` is `(*shape, K)`; `order`, `(*shape, k)`, has the indices of its largest entries. Time
-    and memory are one softmax's, in the backward pass too: scores and result are kept. What belongs
-    to `k` entries is in float64, as scores of 10^4 have three digits after the point in float32.
+    and memory are the same as for one softmax, also in the backward pass. Keeps scores and result.
+    Numbers for the `k` entries are float64: in float32, a score of 10^4 has three digits after the
+    point.
     """
 
     @staticmethod
@@ -37,8 +38,8 @@ class SumOfSoftmaxes(Kernel):
         weight = (score - least).exp_().scatter_(-1, order, 0.0)
         # The logarithm of what all rows have: finite, also where nothing is left to them.
         log_rest = (weight.sum(-1, keepdim=True).double() + 1e-300).log() + least
-        # `log Z_j` of each row. Z_j is added up from the last row: subtracting what was taken
-        # would leave nothing of it.
+        # `log Z_j` of each row. The sums Z_j start at the last row. Subtracting chosen entries from
+        # the first Z_j would lose all digits.
         upwards = torch.cat([log_rest, top.double().flip(-1)], -1).logcumsumexp(-1)
         log_normaliser = upwards[..., 1:].flip(-1)
         # An entry is exp(score) times the sum of 1 / Z_j over the rows that have it.
@@ -55,13 +56,13 @@ class SumOfSoftmaxes(Kernel):
         if torch.is_grad_enabled():  # for a second derivative
             twin = SumOfSoftmaxes.plain(score, order)
             return torch.autograd.grad(twin, score, gradient, create_graph=True)[0], None
-        # With rows r_j and g the gradient of their sum c: that of the scores is the sum of
-        # r_j (g - <g, r_j>), which is c (g - m) with m the mean of <g, r_j> over the rows that have
-        # the entry, weighted by 1 / Z_j.
+        # Let r_j be the rows, c their sum, and g the gradient of c. The gradient of the scores is
+        # the sum of r_j (g - <g, r_j>), which is c (g - m). Here m is the mean of <g, r_j> over the
+        # rows that have the entry, weighted by 1 / Z_j.
         top = score.gather(-1, order).double()
         of_top = gradient.gather(-1, order)
         result = (total * gradient).scatter_(-1, order, 0.0)
-        # What all rows have, as a share of the last one, and the mean of g there.
+        # The entries that all rows have: the sum of their shares in all rows, and their mean of g.
         mass = (log_rest + log_inverse[..., -1:]).exp() + torch.finfo(score.dtype).tiny
         of_others = result.sum(-1, keepdim=True) / mass
         products = _running_mean(
@@ -76,7 +77,7 @@ class SumOfSoftmaxes(Kernel):
 
 
 def _running_mean(values: Tensor, log_weights: Tensor, log_sums: Tensor) -> Tensor:
-    """The weighted mean of each entry and those before it, for the last entries of `values`.
+    """For each of the last entries of `values`: the weighted mean of all entries up to this one.
 
     `log_sums` has the logarithms of the sums of their weights.
     """
