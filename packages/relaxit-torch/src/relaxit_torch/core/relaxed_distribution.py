@@ -219,7 +219,8 @@ class RelaxedDistribution(TorchDistribution):
         Raises:
             NotImplementedError: the distribution is discrete, without gradient.
         """
-        self._require_gradient()
+        if not self.has_rsample:
+            raise self._without_gradient()
         return self._evaluate("_draw", sample_shape)
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
@@ -233,14 +234,16 @@ class RelaxedDistribution(TorchDistribution):
         Exact at every temperature, also where the value has saturated in floating point. Both
         carry gradients. Raises what `rsample` does.
         """
-        self._require_gradient()
+        if not self.has_rsample:
+            raise self._without_gradient()
         working = self._in_float32()
         noise = working.noise(sample_shape)
         value, log_prob = working.relax(noise), working.log_prob_from_noise(noise)
         return value.to(self._dtype), log_prob.to(self._dtype)
 
     def _draw(self, sample_shape: Shape) -> Tensor:
-        return self._value(self.noise(sample_shape))
+        noise = self.noise(sample_shape)
+        return self._relax_hard(noise) if self.hard else self._relax(noise)
 
     def _value(self, noise: Tensor) -> Tensor:
         return self._relax_hard(noise) if self.hard else self._relax(noise)
@@ -468,11 +471,10 @@ class RelaxedDistribution(TorchDistribution):
     def _lacks(self, what: str) -> NotImplementedError:
         return NotImplementedError(f"{self._name} has no {what}")
 
-    def _require_gradient(self) -> None:
-        if not self.has_rsample:
-            raise NotImplementedError(
-                f"{self._name} is discrete and has no gradient: use sample, or a relaxation of it"
-            )
+    def _without_gradient(self) -> NotImplementedError:
+        return NotImplementedError(
+            f"{self._name} is discrete and has no gradient: use sample, or a relaxation of it"
+        )
 
     def _require_closed_form(self, method: str) -> None:
         if self.hard:

@@ -12,7 +12,7 @@ from relaxit_torch.distributions import concrete
 from relaxit_torch.distributions.logit_binary_concrete import LogitBinaryConcrete
 from relaxit_torch.numerics import noise
 from relaxit_torch.numerics.kernels import log_logistic_density, positive
-from relaxit_torch.numerics.temperature import tempered
+from relaxit_torch.numerics.temperature import tempered, tempered_sum
 
 
 class BinaryConcrete(BernoulliFamily):
@@ -80,10 +80,10 @@ class BinaryConcrete(BernoulliFamily):
         super().__init__(parameters, hard=hard, validate_args=validate_args)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        return torch.sigmoid(tempered(self.logits + noise, self.temperature))
+        return torch.sigmoid(tempered_sum(self.logits, noise, self.temperature))
 
     def _relax_hard(self, noise: Tensor) -> Tensor:
-        return positive(tempered(self.logits + noise, self.temperature))
+        return positive(tempered_sum(self.logits, noise, self.temperature))
 
     def _log_prob(self, value: Tensor) -> Tensor:
         noise, log_slope = concrete.bit_noise(
@@ -93,7 +93,7 @@ class BinaryConcrete(BernoulliFamily):
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
         # log c + log(1 - c) at the score is a logistic density there.
-        score = tempered(self.logits + noise, self.temperature)
+        score = tempered_sum(self.logits, noise, self.temperature)
         return concrete.bit_log_density(noise, log_logistic_density(score), self.temperature)
 
     def _cdf(self, value: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from relaxit_torch.distributions.correlated_bernoulli import CorrelatedBernoulli
 from relaxit_torch.numerics import cholesky, noise
 from relaxit_torch.numerics.kernels import log_logistic_density
 from relaxit_torch.numerics.normal import coupled_logistic, logit_ndtr, ndtri_expit
-from relaxit_torch.numerics.temperature import tempered
+from relaxit_torch.numerics.temperature import tempered_sum
 
 
 class CorrelatedRelaxedBernoulli(CorrelatedFamily):
@@ -96,8 +96,9 @@ class CorrelatedRelaxedBernoulli(CorrelatedFamily):
         return coupled.expand(self.batch_shape)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        score = self.logits + coupled_logistic(self._factor, noise)
-        return torch.sigmoid(tempered(score, self._per_event(self.temperature)))
+        logistic = coupled_logistic(self._factor, noise)
+        temperature = self._per_event(self.temperature)
+        return torch.sigmoid(tempered_sum(self.logits, logistic, temperature))
 
     def _log_prob(self, value: Tensor) -> Tensor:
         temperature = self._per_event(self.temperature)
@@ -113,7 +114,7 @@ class CorrelatedRelaxedBernoulli(CorrelatedFamily):
         factor = self._factor
         normal = cholesky.product(factor, noise)
         logistic = logit_ndtr(normal)
-        score = tempered(self.logits + logistic, self._per_event(self.temperature))
+        score = tempered_sum(self.logits, logistic, self._per_event(self.temperature))
         return self._log_density(logistic, log_logistic_density(score), normal, noise, factor)
 
     def _log_density(

@@ -16,7 +16,7 @@ from relaxit_torch.distributions.concrete import (
 )
 from relaxit_torch.numerics import noise
 from relaxit_torch.numerics.special import log, log_softmax
-from relaxit_torch.numerics.temperature import tempered
+from relaxit_torch.numerics.temperature import tempered_sum
 
 EULER_GAMMA = 0.5772156649015329
 
@@ -77,7 +77,7 @@ class ExpGumbelSoftmax(CategoricalFamily):
         super().__init__(parameters, validate_args=validate_args)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        return log_softmax(tempered(self.logits + noise, self._per_event(self.temperature)))
+        return log_softmax(tempered_sum(self.logits, noise, self._per_event(self.temperature)))
 
     def _log_prob(self, value: Tensor) -> Tensor:
         finite = threshold(value, -torch.inf, 0.0)  # 0 in place of -inf

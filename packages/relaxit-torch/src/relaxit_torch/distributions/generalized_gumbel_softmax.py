@@ -17,7 +17,7 @@ from relaxit_torch.distributions.concrete import (
 from relaxit_torch.numerics import noise
 from relaxit_torch.numerics.counts import log_prob_of_truncated_count
 from relaxit_torch.numerics.kernels import log_interior, one_hot
-from relaxit_torch.numerics.temperature import tempered
+from relaxit_torch.numerics.temperature import tempered_sum
 
 
 class GeneralizedGumbelSoftmax(OneHotFamily):
@@ -152,7 +152,7 @@ class GeneralizedGumbelSoftmax(OneHotFamily):
         return one_hot(self._scores(noise), -1)
 
     def _scores(self, noise: Tensor) -> Tensor:
-        return tempered(self.logits + noise, self._per_event(self.temperature))
+        return tempered_sum(self.logits, noise, self._per_event(self.temperature))
 
     def _log_prob(self, value: Tensor) -> Tensor:
         log_value = log_interior(value, self._stored_dtype)

@@ -10,7 +10,7 @@ from relaxit_torch.core.families import CategoricalFamily
 from relaxit_torch.core.parameters import Parameter, exactly_one_of
 from relaxit_torch.numerics import noise
 from relaxit_torch.numerics.kernels import straight_through
-from relaxit_torch.numerics.temperature import tempered
+from relaxit_torch.numerics.temperature import tempered_sum
 
 
 class GumbelRao(CategoricalFamily):
@@ -101,7 +101,7 @@ class GumbelRao(CategoricalFamily):
         constant = given - torch.where(possible, logits.detach(), 0)
         if isinstance(temperature, Tensor):
             temperature = temperature.unsqueeze(-1)
-        return torch.softmax(tempered(logits + constant, temperature), -1).mean(-2)
+        return torch.softmax(tempered_sum(logits, constant, temperature), -1).mean(-2)
 
     @property
     def _noise_event_shape(self) -> torch.Size:

@@ -16,7 +16,7 @@ from relaxit_torch.distributions.concrete import (
 from relaxit_torch.distributions.exp_gumbel_softmax import ExpGumbelSoftmax
 from relaxit_torch.numerics import noise
 from relaxit_torch.numerics.kernels import log_interior, one_hot
-from relaxit_torch.numerics.temperature import tempered
+from relaxit_torch.numerics.temperature import tempered_sum
 
 
 class GumbelSoftmax(CategoricalFamily):
@@ -113,7 +113,7 @@ class GumbelSoftmax(CategoricalFamily):
         return one_hot(self._scores(noise, self.temperature if backward is None else backward), -1)
 
     def _scores(self, noise: Tensor, temperature: Parameter) -> Tensor:
-        return tempered(self.logits + noise, self._per_event(temperature))
+        return tempered_sum(self.logits, noise, self._per_event(temperature))
 
     def _log_prob(self, value: Tensor) -> Tensor:
         log_value = log_interior(value, self._stored_dtype)

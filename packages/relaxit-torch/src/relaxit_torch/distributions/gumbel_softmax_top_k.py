@@ -18,7 +18,7 @@ from relaxit_torch.distributions.concrete import (
 from relaxit_torch.distributions.plackett_luce import PlackettLuce
 from relaxit_torch.numerics import noise
 from relaxit_torch.numerics.kernels import hardmax, log_interior, straight_through
-from relaxit_torch.numerics.temperature import tempered
+from relaxit_torch.numerics.temperature import tempered, tempered_sum
 from relaxit_torch.numerics.top_k import sum_of_softmaxes, top_k_indices
 
 
@@ -130,7 +130,7 @@ class GumbelSoftmaxTopK(RowsFamily):
     def _relax_khot(self, noise: Tensor) -> Tensor:
         if self.independent_noise:
             return self.khot(self._value(noise))
-        score = tempered(self.logits + noise, self._per_row)
+        score = tempered_sum(self.logits, noise, self._per_row)
         order = top_k_indices(score, self.k)
         soft = sum_of_softmaxes(score, order)
         if not self.hard:
@@ -168,7 +168,7 @@ class GumbelSoftmaxTopK(RowsFamily):
             logits = self.logits.unsqueeze(-2).masked_fill(score == -torch.inf, -torch.inf)
         else:  # the first row is enough
             noise, logits = noise.unsqueeze(-2), self.logits.unsqueeze(-2)
-            score = tempered(logits + noise, self._per_event(self.temperature))
+            score = tempered_sum(logits, noise, self._per_event(self.temperature))
         log_value = torch.log_softmax(score, -1)
         return log_density_from_noise(noise, logits, self._per_row, log_value).sum(-1)
 

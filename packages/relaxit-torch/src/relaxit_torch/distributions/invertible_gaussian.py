@@ -13,7 +13,7 @@ from relaxit_torch.numerics import noise
 from relaxit_torch.numerics.kernels import log_interior
 from relaxit_torch.numerics.quadrature import log_prob_of_largest
 from relaxit_torch.numerics.special import log
-from relaxit_torch.numerics.temperature import tempered
+from relaxit_torch.numerics.temperature import tempered, tempered_sum
 
 
 class InvertibleGaussian(OneHotFamily):
@@ -116,7 +116,7 @@ class InvertibleGaussian(OneHotFamily):
 
     def _scores(self, noise: Tensor) -> Tensor:
         """The scores of the softmax, `(*shape, K)`; the last is 0."""
-        log_odds = tempered(self.loc + self.scale * noise, self._per_event(self.temperature))
+        log_odds = tempered_sum(self.loc, self.scale * noise, self._per_event(self.temperature))
         if isinstance(self.delta, Tensor) or self.delta != 1:
             log_odds = log_odds - self._log_delta
         return torch.cat([log_odds, torch.zeros_like(log_odds[..., :1])], -1)

@@ -13,7 +13,7 @@ from relaxit_torch.distributions.concrete import kl_of_logistic
 from relaxit_torch.numerics import noise
 from relaxit_torch.numerics.kernels import log_logistic_density
 from relaxit_torch.numerics.special import log
-from relaxit_torch.numerics.temperature import tempered
+from relaxit_torch.numerics.temperature import tempered, tempered_sum
 
 
 class LogitBinaryConcrete(BernoulliFamily):
@@ -71,7 +71,7 @@ class LogitBinaryConcrete(BernoulliFamily):
         super().__init__(parameters, validate_args=validate_args)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        return tempered(self.logits + noise, self.temperature)
+        return tempered_sum(self.logits, noise, self.temperature)
 
     def _harden(self, value: Tensor) -> Tensor:
         return (value > 0).to(value.dtype)

@@ -18,3 +18,11 @@ def tempered(scores: Tensor, temperature: float | Tensor) -> Tensor:
     # The derivative of inf / temperature is infinite, and 0 * inf is NaN.
     finite = scores.isfinite()
     return torch.where(finite, torch.where(finite, scores, 0) / temperature, scores)
+
+
+def tempered_sum(logits: Tensor, noise: Tensor, temperature: float | Tensor) -> Tensor:
+    """`tempered(logits + noise, temperature)`, in the memory of the sum where that is possible."""
+    scores = logits + noise
+    if isinstance(temperature, Tensor):
+        return tempered(scores, temperature)
+    return scores.div_(temperature)
