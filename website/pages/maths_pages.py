@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from relaxit_reference import Spec
-from relaxit_reference.spec import Case, Law, Parameter
+from relaxit_reference.spec import Case, Parameter, Property
 from website.pictures.densities import law_picture
 from website.pictures.gradients import gradient_picture
 
@@ -20,7 +20,7 @@ NOISE = {
     "normal": r"\operatorname{Normal}(0, 1)",
 }
 HARDENING = {
-    "exact": "The hardened value has exactly the discrete law, at every temperature.",
+    "distribution": "The hardened value has exactly the discrete law, at every temperature.",
     "mean": "The hardened value has the mean of the discrete law, not the law itself.",
 }
 GRADIENT = {
@@ -167,9 +167,9 @@ def directions(spec: Spec) -> Iterator[str]:
 
 
 def mathematics(spec: Spec, base: Spec | None, level: str) -> Iterator[str]:
-    """Sections on map, density, hardening and laws; those only that differ from `base`."""
+    """Sections on map, density, hardening and properties; those only that differ from `base`."""
     if base is None or spec.noise != base.noise or spec.relax != base.relax:
-        law, symbol = NOISE[spec.noise.law], spec.noise.symbol
+        law, symbol = NOISE[spec.noise.distribution], spec.noise.symbol
         yield f"{level} Map"
         yield (
             f"Noise ${symbol} \\sim {law}$ of shape {shape(spec.noise.shape)}, independent in "
@@ -186,13 +186,13 @@ def mathematics(spec: Spec, base: Spec | None, level: str) -> Iterator[str]:
     if spec.harden and (base is None or spec.harden != base.harden):
         yield f"{level} Hardening"
         yield display(spec.harden.latex)
-        yield HARDENING[spec.harden.law]
+        yield HARDENING[spec.harden.matches]
     if base is None or spec.closed_forms != base.closed_forms:
         yield f"{level} Closed forms"
         yield listing(closed_form(form, spec) for form in spec.closed_forms) or "None."
-    if spec.laws and (base is None or spec.laws != base.laws):
+    if spec.properties and (base is None or spec.properties != base.properties):
         yield f"{level} Laws and limits"
-        yield listing(law_in_words(law, spec) for law in spec.laws)
+        yield listing(property_in_words(claim, spec) for claim in spec.properties)
 
 
 def cases(spec: Spec, level: str) -> Iterator[str]:
@@ -218,23 +218,23 @@ def closed_form(form: str, spec: Spec) -> str:
     return CLOSED_FORMS[form]
 
 
-def law_in_words(law: Law, spec: Spec) -> str:
-    """A sentence, or the bare keys of a law that has none here."""
-    if law.kind == "limit" and law.expected in LIMITS:
-        return f"As {limit(law, spec)}, {LIMITS[law.expected]}."
-    if law.map in SYMMETRIES:
-        return SYMMETRIES[law.map].format(parameter=law.parameter)
-    if law.kind == "gradient_bias" and law.expected in BIAS:
-        bias = BIAS[law.expected]
-        bias = bias.format(limit=limit(law, spec)) if "{limit}" in bias else bias
+def property_in_words(claim: Property, spec: Spec) -> str:
+    """A sentence, or the bare keys of a property that has none here."""
+    if claim.kind == "limit" and claim.expected in LIMITS:
+        return f"As {limit(claim, spec)}, {LIMITS[claim.expected]}."
+    if claim.map in SYMMETRIES:
+        return SYMMETRIES[claim.map].format(parameter=claim.parameter)
+    if claim.kind == "gradient_bias" and claim.expected in BIAS:
+        bias = BIAS[claim.expected]
+        bias = bias.format(limit=limit(claim, spec)) if "{limit}" in bias else bias
         return " ".join(filter(None, [bias, READ.get(type(spec.relax.support).__name__)]))
-    return f"{str(law).capitalize()}."
+    return f"{str(claim).capitalize()}."
 
 
-def limit(law: Law, spec: Spec) -> str:
+def limit(claim: Property, spec: Spec) -> str:
     """Where its parameter goes; by default the temperature to zero."""
-    symbol = spec.parameters[law.parameter or "temperature"].symbol
-    return "$" + symbol + r" \to " + {"infinity": r"\infty"}.get(law.to or "zero", "0") + "$"
+    symbol = spec.parameters[claim.parameter or "temperature"].symbol
+    return "$" + symbol + r" \to " + {"infinity": r"\infty"}.get(claim.to or "zero", "0") + "$"
 
 
 def case_row(case: Case) -> tuple[str, ...]:

@@ -107,13 +107,15 @@ def gradient(spec: Spec) -> str:
     """
     if spec.relax.gradient == "none":
         return "none"
-    law = next((law for law in spec.laws if law.kind == "gradient_bias"), None)
-    if law is None:
-        raise ValueError(f"{spec.name}.toml: laws: {spec} has a gradient and no 'gradient_bias'")
-    bias = BIAS[law.expected or ""]
+    claim = next((p for p in spec.properties if p.kind == "gradient_bias"), None)
+    if claim is None:
+        raise ValueError(
+            f"{spec.name}.toml: properties: {spec} has a gradient and no 'gradient_bias'"
+        )
+    bias = BIAS[claim.expected or ""]
     if "{symbol}" in bias:
-        symbol = spec.parameters[law.parameter or "temperature"].symbol
-        bias = bias.format(symbol=symbol, limit=LIMITS[law.to or "zero"])
+        symbol = spec.parameters[claim.parameter or "temperature"].symbol
+        bias = bias.format(symbol=symbol, limit=LIMITS[claim.to or "zero"])
     return f"{GRADIENT[spec.relax.gradient]}: {bias}"
 
 

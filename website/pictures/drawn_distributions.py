@@ -12,9 +12,9 @@ import torch
 
 import relaxit_torch
 from relaxit_reference import Spec
+from relaxit_reference.comparison.draws import place_parameters
 from relaxit_reference.domains import Array
-from relaxit_reference.testing.draws import place_parameters
-from relaxit_reference.testing.statistics import ALARM_RATE, law_against_density
+from relaxit_reference.testing.statistics import ALARM_RATE, sample_against_density
 
 SAMPLES = 100_000
 
@@ -50,7 +50,7 @@ class Law:
         """
         torch.manual_seed(0)
         samples = self.torch.sample((SAMPLES,)).numpy()
-        p_value = law_against_density(samples, self.reference)
+        p_value = sample_against_density(samples, self.reference)
         if p_value < ALARM_RATE:
             raise ValueError(f"{self.spec} at {self.title}: samples without their density")
         return np.asarray(samples)

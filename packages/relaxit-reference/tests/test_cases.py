@@ -1,9 +1,9 @@
 """The log densities of the `[[cases]]`, from the formulas and 50 digits of mpmath.
 
-Run as a script it prints each case with the density that the specification states and the one
-computed here. The formulas stand here once more, in another arithmetic and apart from both
-packages, so that the numbers in the specifications come from neither. A specification without
-cases needs no formula here.
+The numbers in the specifications must come from neither package. So the formulas stand here once
+more, in another arithmetic. A specification without cases needs no formula here.
+
+Run as a script, this file prints for each case the stated log density and the computed one.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def hard_concrete(parameters: dict[str, Any], value: float) -> Any:
 
 
 def _quantile(log_odds: Any) -> Any:
-    """The standard normal quantile of a probability, by its log-odds."""
+    """The standard normal quantile of the probability with these log-odds."""
     a = abs(log_odds)
     if a == 0:
         return mpf(0)
@@ -136,7 +136,7 @@ def correlated_relaxed_bernoulli(parameters: dict[str, Any], value: list[float])
     noise = [temperature * mpmath.log(x / (1 - x)) - a for x, a in zip(c, log_odds, strict=True)]
     v = mpmath.matrix([_quantile(x) for x in noise])
     joint = -(v.T * matrix**-1 * v)[0] / 2 - mpmath.log(mpmath.det(2 * mpmath.pi * matrix)) / 2
-    # Of Binary Concrete densities and normal ones, by the derivative of the map between them.
+    # Binary Concrete densities over normal densities: the derivative of the map between them.
     logistic = [x - 2 * mpmath.log(1 + mpmath.exp(x)) for x in noise]
     marginals = [
         density + mpmath.log(temperature / (x * (1 - x)))
@@ -247,7 +247,7 @@ def compute(spec: Spec, case: Case) -> Any:
 @pytest.mark.parametrize(("spec_of_case", "case"), CASES)
 def test_the_stated_log_prob_is_what_mpmath_computes(spec_of_case: Spec, case: Case) -> None:
     computed = compute(spec_of_case, case)
-    # Half an ulp from reading the decimal number, half from the last of its digits.
+    # Half an ulp from reading the decimal number, half an ulp from its last digit.
     close = abs(computed - case.log_prob) <= 2**-52 * abs(case.log_prob)
     assert computed == case.log_prob or close
 
@@ -255,9 +255,11 @@ def test_the_stated_log_prob_is_what_mpmath_computes(spec_of_case: Spec, case: C
 @pytest.mark.equivalence
 @pytest.mark.parametrize(("spec_of_case", "case"), CASES)
 def test_the_reference_agrees_with_the_stated_log_prob(spec_of_case: Spec, case: Case) -> None:
-    law = spec_of_case.reference_class(**case.parameters, **spec_of_case.arguments)
-    # Terms of up to 10^3 (logits, or temperature times log c) are added: 10^3 ulps of 1.
-    np.testing.assert_allclose(law.logpdf(case.value), case.log_prob, rtol=1e-13, atol=1e-13)
+    distribution = spec_of_case.reference_class(**case.parameters, **spec_of_case.arguments)
+    # The terms (logits, or temperature times log c) reach 10^3, so the error is 10^3 ulps of 1.
+    np.testing.assert_allclose(
+        distribution.logpdf(case.value), case.log_prob, rtol=1e-13, atol=1e-13
+    )
 
 
 def _print_cases() -> Iterator[str]:

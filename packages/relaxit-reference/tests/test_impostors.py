@@ -1,4 +1,4 @@
-"""The referee is examined: it rejects every impostor and names its fault, and passes the honest."""
+"""Tests of `check_distribution`: it names the fault of every impostor and passes the honest."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pytest
 from scipy.special import expit, logit, logsumexp, xlogy
 
 import relaxit_reference
+from parametrisation import each_spec
 from relaxit_reference import Report, Spec, check_distribution, load_spec, load_specs
 
 SPECS = {str(variant): variant for spec in load_specs() for variant in spec.with_variants()}
@@ -24,7 +25,7 @@ ZOO = Path(__file__).parent / "impostors"
 
 
 def impostors() -> list[Any]:
-    """Every class of the zoo that pretends to be something."""
+    """Every impostor of the zoo."""
     found = []
     for path in sorted(ZOO.glob("*.py")):
         location = importlib.util.spec_from_file_location(f"impostors_{path.stem}", path)
@@ -67,15 +68,16 @@ def test_the_zoo_has_an_impostor_for_every_variant_of_its_families() -> None:
 
 
 def the_reference(spec: Spec) -> SimpleNamespace:
-    def law(parameters: dict[str, Any]) -> Any:
+    def make(parameters: dict[str, Any]) -> Any:
         return spec.reference_class(**parameters, **spec.arguments)
 
     return SimpleNamespace(
-        relax=lambda noise, **parameters: law(parameters).relax(noise),
-        log_prob=lambda value, **parameters: law(parameters).logpdf(value),
+        relax=lambda noise, **parameters: make(parameters).relax(noise),
+        log_prob=lambda value, **parameters: make(parameters).logpdf(value),
     )
 
 
+@each_spec
 def test_the_reference_passes(spec: Spec) -> None:
     report = check_distribution(the_reference(spec), spec)
     report.raise_for_differences()
@@ -84,10 +86,12 @@ def test_the_reference_passes(spec: Spec) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
+@each_spec
 def test_the_reference_passes_whatever_the_seed(spec: Spec, seed: int) -> None:
     check_distribution(the_reference(spec), spec, seed=seed).raise_for_differences()
 
 
+@each_spec
 def test_either_function_may_be_missing(spec: Spec) -> None:
     whole = the_reference(spec)
     for candidate in (
@@ -103,7 +107,7 @@ def test_either_function_may_be_missing(spec: Spec) -> None:
     assert all(check.startswith("log_prob") for check in report.checks)
 
 
-# Honest work of another school: the same mathematics by other formulas than those of the reference.
+# Honest implementations: the mathematics of the reference by other formulas.
 
 
 def binary_relax(noise, temperature, probs=None, logits=None):
@@ -141,7 +145,7 @@ def log_space_relax(noise, temperature, probs=None, logits=None):
 
 
 def log_space_log_prob(value, temperature, probs=None, logits=None):
-    """The density of the K - 1 differences, an integral of exponentials: Gamma(K) by hand."""
+    """The density of the K - 1 differences, an integral of exponentials, with Gamma(K) by hand."""
     log_pi = np.log(probs) if logits is None else logits
     possible = log_pi > -np.inf
     count = np.broadcast_to(possible.sum(-1), value.shape[:-1])
@@ -277,7 +281,7 @@ def test_a_report_says_which_checks_held_and_raises() -> None:
     assert report.differences[0].check in report.checks
     assert str(report).startswith("BinaryConcrete: 6 of 7 checks held.")
     assert "import relaxit_reference" in str(report)
-    with pytest.raises(AssertionError, match="Beta law"):
+    with pytest.raises(AssertionError, match="Beta distribution"):
         report.raise_for_differences()
 
 
@@ -358,7 +362,7 @@ def test_a_candidate_may_spoil_its_arguments() -> None:
         noise /= temperature
         return expit(noise)
 
-    with pytest.raises(ValueError, match="broadcast"):  # parameters of a greater batch shape
+    with pytest.raises(ValueError, match="broadcast"):  # parameters of a larger batch shape
         relax(np.zeros(1), np.ones(2), probs=np.full(2, 0.5))
     assert np.all(np.isfinite(relax(np.zeros(2), np.ones(2), probs=np.full(2, 0.5))))
     check_distribution((relax, None), "binary_concrete").raise_for_differences()
@@ -371,7 +375,7 @@ def test_a_candidate_without_functions_is_a_mistake_of_the_caller() -> None:
         check_distribution((len, len), "normal")
 
 
-def test_the_referee_does_not_need_hypothesis() -> None:
+def test_the_checker_does_not_need_hypothesis() -> None:
     script = (
         "import sys, relaxit_reference as r; "
         "r.check_distribution((lambda noise, **_: noise, None), 'binary_concrete'); "

@@ -1,4 +1,4 @@
-"""The Laplace bridge of the reference: its own inverse, and what the mathematics says of it."""
+"""The Laplace bridge of the reference: it is its own inverse, and keeps what it must keep."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPEC = load_spec("laplace_bridge")
 
 @st.composite
 def draws(draw: st.DrawFn, name: str, *, moderate: bool = False) -> Any:
-    """A parameter of the specification, of a batch of vectors."""
+    """A parameter of the specification, for a batch of vectors."""
     parameter = SPEC.parameters[name]
     shape = draw(st.sampled_from([(2,), (3,), (10,), (2, 3), (4, 1, 5)]))
     unit = draw(arrays(np.float64, shape, elements=st.floats(0, 1)))
@@ -35,8 +35,8 @@ def draws(draw: st.DrawFn, name: str, *, moderate: bool = False) -> Any:
 def test_from_a_concentration_and_back_is_the_identity(a) -> None:
     mu, Sigma = gaussian_from_concentration(a)
     variance = np.diagonal(Sigma, axis1=-2, axis2=-1)
-    # The differences of concentrations from 1e-2 to 1e4 are those of logarithms up to 14, and the
-    # diagonal of a full matrix is a difference of numbers up to twice the largest of its entries.
+    # Logarithms of concentrations from 1e-2 to 1e4 differ by up to 14. The diagonal of the matrix
+    # is a difference of numbers up to twice its largest entry.
     lost = np.max(1 / a, axis=-1, keepdims=True) / variance
     error = np.abs(concentration_from_gaussian(mu, variance) / a - 1)
     assert np.all(error <= 1e-14 * (14 + 2 * lost))
@@ -53,20 +53,20 @@ def test_the_covariance_is_the_projection_of_independent_variances(a) -> None:
 
 
 @given(draws("concentration", moderate=True))
-def test_from_a_dirichlet_law_and_back_is_the_identity(a) -> None:
-    law = to_logistic_normal(a)
-    assert law.batch_shape == a.shape[:-1]
-    np.testing.assert_allclose(to_dirichlet(law), a, rtol=1e-12)
+def test_from_a_dirichlet_distribution_and_back_is_the_identity(a) -> None:
+    distribution = to_logistic_normal(a)
+    assert distribution.batch_shape == a.shape[:-1]
+    np.testing.assert_allclose(to_dirichlet(distribution), a, rtol=1e-12)
 
 
 @given(draws("concentration", moderate=True))
-def test_the_law_is_the_softmax_of_the_gaussian(a) -> None:
+def test_the_distribution_is_the_softmax_of_the_gaussian(a) -> None:
     mu, Sigma = gaussian_from_concentration(a)
-    law = to_logistic_normal(a)
-    # A constant in all entries makes the matrix regular, and the softmax does not see it.
+    distribution = to_logistic_normal(a)
+    # A constant in all entries makes the matrix regular and does not change the softmax.
     full = LogisticNormalSoftmax(mu, covariance_matrix=Sigma + np.ones(Sigma.shape))
-    x = law.rvs(5, random_state=0)
-    np.testing.assert_allclose(full.logpdf(x), law.logpdf(x), rtol=1e-9, atol=1e-9)
+    x = distribution.rvs(5, random_state=0)
+    np.testing.assert_allclose(full.logpdf(x), distribution.logpdf(x), rtol=1e-9, atol=1e-9)
 
 
 @given(draws("mu"))
@@ -76,7 +76,7 @@ def test_a_constant_in_the_mean_changes_nothing(mu) -> None:
     np.testing.assert_allclose(concentration_from_gaussian(mu + 3, variance), expected, rtol=1e-12)
 
 
-def test_means_and_variances_of_log_ratios_approach_those_of_the_dirichlet_law() -> None:
+def test_means_and_variances_of_log_ratios_approach_those_of_the_dirichlet() -> None:
     a = np.array([0.7, 2.0, 5.0])
     errors = []
     for factor in (100.0, 1000.0, 10_000.0):

@@ -1,4 +1,4 @@
-"""Ordered samples without replacement: what the generic checks with `k = 2` do not see."""
+"""Ordered samples without replacement: what the generic checks with `k = 2` cannot show."""
 
 from __future__ import annotations
 
@@ -16,18 +16,23 @@ LOGITS = np.array([0.3, -1.0, 2.0, 0.1, -0.4])
 
 @pytest.mark.parametrize("k", range(1, 6))
 def test_probabilities_are_products_of_those_of_the_draws(k: int) -> None:
-    pi, law = softmax(LOGITS), PlackettLuce(k, logits=LOGITS)
+    pi, distribution = softmax(LOGITS), PlackettLuce(k, logits=LOGITS)
     for choice in itertools.permutations(range(5), k):
         shares = [pi[i] / (1 - pi[list(choice[:j])].sum()) for j, i in enumerate(choice)]
-        np.testing.assert_allclose(law.discrete_pmf(np.eye(5)[list(choice)]), np.prod(shares))
-    np.testing.assert_allclose(law.discrete_pmf(law.states()).sum(), 1)
-    assert np.all(law.discrete_pmf(law.states()) <= law.discrete_pmf(law.mode()))
+        np.testing.assert_allclose(
+            distribution.discrete_pmf(np.eye(5)[list(choice)]), np.prod(shares)
+        )
+    np.testing.assert_allclose(distribution.discrete_pmf(distribution.states()).sum(), 1)
+    assert np.all(
+        distribution.discrete_pmf(distribution.states())
+        <= distribution.discrete_pmf(distribution.mode())
+    )
 
 
 def test_what_is_no_arrangement_has_probability_zero() -> None:
-    law = PlackettLuce(2, logits=[0.0, 1.0, -np.inf])
+    distribution = PlackettLuce(2, logits=[0.0, 1.0, -np.inf])
     rows = np.eye(3)[[[0, 0], [0, 2], [0, 1]]]
-    assert np.isneginf(law.logpdf(rows)).tolist() == [True, True, False]
+    assert np.isneginf(distribution.logpdf(rows)).tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize("k", [0, 1.5])
@@ -58,8 +63,10 @@ def test_coordinates_go_to_rows_and_back(k: int, independent: bool) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_density_is_zero_where_rows_do_not_follow_from_the_first(dtype: str) -> None:
-    law = GumbelSoftmaxTopK(3, 0.05, logits=LOGITS)
-    rows = law.rvs(1_000, random_state=0).astype(dtype).astype(np.float64)
-    assert np.all(np.isfinite(law.logpdf(rows, dtype)))
-    other = law.rvs(1_000, random_state=1)
-    assert np.all(np.isneginf(law.logpdf(np.where([[True], [False], [True]], rows, other), dtype)))
+    distribution = GumbelSoftmaxTopK(3, 0.05, logits=LOGITS)
+    rows = distribution.rvs(1_000, random_state=0).astype(dtype).astype(np.float64)
+    assert np.all(np.isfinite(distribution.logpdf(rows, dtype)))
+    other = distribution.rvs(1_000, random_state=1)
+    assert np.all(
+        np.isneginf(distribution.logpdf(np.where([[True], [False], [True]], rows, other), dtype))
+    )

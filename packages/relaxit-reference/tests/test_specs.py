@@ -1,4 +1,4 @@
-"""The loader of the specifications: what it reads, and what it says of a file that is wrong."""
+"""The loader of the specifications: what it reads, and its errors for wrong files."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import relaxit_reference
+from parametrisation import each_spec
 from relaxit_reference import Spec, SpecError, domains, load_spec, load_specs
-from relaxit_reference.spec import CLOSED_FORMS, SPECS, Law, Variant, read_spec
+from relaxit_reference.spec import CLOSED_FORMS, SPECS, Property, Variant, read_spec
 
 FOLDER = Path(__file__).parents[3] / "specs"
 ORIGINAL = (SPECS / "gumbel_softmax.toml").read_text(encoding="utf-8")
@@ -35,6 +36,7 @@ def test_a_specification_is_read_once() -> None:
     assert load_spec("gumbel_softmax") is load_spec("gumbel_softmax")
 
 
+@each_spec
 def test_typical_values_lie_in_the_domain(spec: Spec) -> None:
     for parameter in spec.parameters.values():
         assert parameter.typical is not None
@@ -46,7 +48,8 @@ def test_typical_values_lie_in_the_domain(spec: Spec) -> None:
             assert np.all(parameter.domain.contains(parameter.domain.place(share, (low, high))))
 
 
-def test_a_density_says_atoms_exactly_if_it_is_mixed(spec: Spec) -> None:
+@each_spec
+def test_a_density_has_atoms_exactly_if_it_is_mixed(spec: Spec) -> None:
     assert bool(spec.density.atoms) == (spec.density.kind == "mixed")
     assert spec.discrete or not spec.relax.support.discrete
 
@@ -92,7 +95,7 @@ def test_parameterisations_take_one_of_each_exclusive_group() -> None:
     assert spec.parameterisations() == [("temperature", "probs"), ("temperature", "logits")]
 
 
-# Files that are wrong: each change of a real one, and what the error must name.
+# Wrong files: a change of a real file, and the words that the error must have.
 
 WRONG = {
     "not TOML": ("name = ", "name = = ", "not TOML"),
@@ -118,7 +121,11 @@ WRONG = {
         "",
         "missing key 'noise'",
     ),
-    "a missing key in a table": ('law = "gumbel"\n', "", "noise: missing key 'law'"),
+    "a missing key in a table": (
+        'distribution = "gumbel"\n',
+        "",
+        "noise: missing key 'distribution'",
+    ),
     "a string for a number": ("event_dim = 1", 'event_dim = "1"', "event_dim: must be of type int"),
     "a boolean for a number": (
         "event_dim = 1",
@@ -145,7 +152,11 @@ WRONG = {
         'kind = "relaxed"',
         "kind: must be one of relaxation, discrete, map, but got 'relaxed'",
     ),
-    "an unknown law of noise": ('law = "gumbel"', 'law = "cauchy"', "law: must be one of uniform"),
+    "an unknown distribution of noise": (
+        'distribution = "gumbel"',
+        'distribution = "cauchy"',
+        "distribution: must be one of uniform",
+    ),
     "an unknown domain": (
         '{ kind = "simplex" }',
         '{ kind = "simplices" }',
@@ -166,7 +177,7 @@ WRONG = {
         'domain = "positive"',
         "domain: must be a table",
     ),
-    "another name than that of the file": (
+    "a name that is not the name of the file": (
         'name = "gumbel_softmax"',
         'name = "gumbel"',
         "name: must be 'gumbel_softmax', but got 'gumbel'",
@@ -201,25 +212,25 @@ WRONG = {
         'closed_forms = ["mean", "spread"]',
         "closed_forms: unknown closed form 'spread'",
     ),
-    "a law of a parameter that is not there": (
+    "a property of a parameter that is not there": (
         'parameter = "temperature"\nto = "zero"',
         'parameter = "tau"\nto = "zero"',
-        "laws: parameter: no parameter is called 'tau'",
+        "properties: parameter: no parameter is called 'tau'",
     ),
-    "a law without a key that it needs": (
+    "a property without a key that it needs": (
         'to = "zero"\n',
         "",
-        "laws: limit: to must be one of zero, infinity, but got None",
+        "properties: limit: to must be one of zero, infinity, but got None",
     ),
-    "a law with a word that its check does not know": (
+    "a property with a word that its check does not know": (
         'expected = "discrete"',
         'expected = "dicsrete"',
-        "laws: limit: expected must be one of discrete, uniform, but got 'dicsrete'",
+        "properties: limit: expected must be one of discrete, uniform, but got 'dicsrete'",
     ),
-    "a law of no parameter": (
+    "a property of no parameter": (
         'map = "shift"\nparameter = "logits"',
         'map = "shift"',
-        "laws: invariance: missing key 'parameter'",
+        "properties: invariance: missing key 'parameter'",
     ),
     "a range that is not one": (
         "moderate = [0.7, 5.0]",
@@ -266,11 +277,11 @@ def test_no_specification_at_all_is_an_error(
         load_specs()
 
 
-# The format is described for people in specs/README.md.
+# specs/README.md describes the format for people.
 
 
 def keys(kind: Any) -> Iterator[str]:
-    """The keys of a table, and of the tables in it."""
+    """The keys of a table, and of all tables in it."""
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         if not field.metadata.get("derived"):
@@ -285,7 +296,7 @@ def page() -> str:
     return (FOLDER / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("key", sorted({*keys(Spec), *keys(Variant), *keys(Law)}))
+@pytest.mark.parametrize("key", sorted({*keys(Spec), *keys(Variant), *keys(Property)}))
 def test_the_page_of_the_format_explains_every_key(key: str, page: str) -> None:
     assert f"`{key}`" in page
 
@@ -302,5 +313,6 @@ def test_the_page_of_the_format_lists_every_closed_form(form: str, page: str) ->
     assert f"`{form}`" in page
 
 
+@each_spec
 def test_the_reference_exports_every_class_that_is_named(spec: Spec) -> None:
     assert spec.reference_class is getattr(relaxit_reference, spec.classes.reference)

@@ -1,4 +1,4 @@
-"""The tools of the tests are tested: that they alarm at a fault, and are silent without one."""
+"""Tests of the test tools: they raise an alarm at a fault, and only then."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import stats
 
 import relaxit_reference
+from parametrisation import each_spec
 from relaxit_reference import BinaryConcrete, GumbelSoftmax, Spec, load_spec
+from relaxit_reference.comparison import draws, messages
+from relaxit_reference.comparison.quadrature import total_mass
 from relaxit_reference.domains import Matrix, Simplex
-from relaxit_reference.testing import draws, messages, strategies
+from relaxit_reference.testing import strategies
 from relaxit_reference.testing.statistics import (
     ALARM_RATE,
     chi_square,
     kolmogorov_smirnov,
     projections,
-    total_mass,
     two_sample,
 )
 
@@ -32,7 +34,7 @@ N = 20_000
 
 # Statistics.
 
-LAWS = {
+DISTRIBUTIONS = {
     "one coordinate": BinaryConcrete(temperature=[0.7, 2.0, 5.0], logits=[3.0, 0.0, -1.0]),
     "two coordinates": GumbelSoftmax(temperature=1.3, probs=[0.2, 0.3, 0.5]),
     "two states": BinaryConcrete(temperature=1.0, probs=[0.1, 0.9], hard=True),
@@ -40,23 +42,25 @@ LAWS = {
 }
 
 
-@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
-def test_total_mass_is_one_for_a_density(law: Any) -> None:
-    np.testing.assert_allclose(total_mass(law), 1, rtol=0, atol=1e-8)
-    assert np.shape(total_mass(law)) == law.batch_shape
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
+def test_total_mass_is_one_for_a_density(distribution: Any) -> None:
+    np.testing.assert_allclose(total_mass(distribution), 1, rtol=0, atol=1e-8)
+    assert np.shape(total_mass(distribution)) == distribution.batch_shape
 
 
-@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
-def test_total_mass_sees_one_percent(law: Any) -> None:
-    mass = total_mass(law, lambda x: law.logpdf(x) + np.log(1.01))
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
+def test_total_mass_sees_one_percent(distribution: Any) -> None:
+    mass = total_mass(distribution, lambda x: distribution.logpdf(x) + np.log(1.01))
     np.testing.assert_allclose(mass, 1.01, rtol=0, atol=1e-8)
 
 
-def test_total_mass_adds_atoms() -> None:
-    law = BinaryConcrete(temperature=1.0, probs=0.5)  # uniform, so that each atom has density 1
+def test_total_mass_adds_point_masses() -> None:
+    distribution = BinaryConcrete(
+        temperature=1.0, probs=0.5
+    )  # uniform, so that each atom has density 1
     density = SimpleNamespace(atoms=(0.0, 1.0), kind="mixed")
-    spec = SimpleNamespace(relax=law.spec.relax, density=density, discrete=False)
-    mixed = SimpleNamespace(spec=spec, batch_shape=(), event_shape=(), logpdf=law.logpdf)
+    spec = SimpleNamespace(relax=distribution.spec.relax, density=density, discrete=False)
+    mixed = SimpleNamespace(spec=spec, batch_shape=(), event_shape=(), logpdf=distribution.logpdf)
     np.testing.assert_allclose(total_mass(mixed), 3, atol=1e-6)
 
 
@@ -66,7 +70,7 @@ def test_total_mass_refuses_what_it_cannot_integrate() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_kolmogorov_smirnov_alarms_at_five_percent_of_another_law(seed: int) -> None:
+def test_kolmogorov_smirnov_alarms_at_five_percent_of_another_distribution(seed: int) -> None:
     random = np.random.default_rng(seed)
     right = random.logistic(size=N)
     wrong = np.where(random.random(N) < 0.05, -100.0, right)
@@ -75,7 +79,7 @@ def test_kolmogorov_smirnov_alarms_at_five_percent_of_another_law(seed: int) -> 
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_two_sample_alarms_at_five_percent_of_another_law(seed: int) -> None:
+def test_two_sample_alarms_at_five_percent_of_another_distribution(seed: int) -> None:
     random = np.random.default_rng(seed)
     first, second = random.logistic(size=(2, N))
     wrong = np.where(random.random(N) < 0.05, 100.0, second)
@@ -84,7 +88,7 @@ def test_two_sample_alarms_at_five_percent_of_another_law(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_chi_square_alarms_at_five_percent_of_another_law(seed: int) -> None:
+def test_chi_square_alarms_at_five_percent_of_another_distribution(seed: int) -> None:
     probabilities = np.array([0.5, 0.3, 0.2])
     random = np.random.default_rng(seed)
     right = random.multinomial(N, probabilities)
@@ -139,29 +143,32 @@ def test_a_literal_of_a_number_is_python(number: float) -> None:
     assert np.float64(read).tobytes() == np.float64(number).tobytes()
 
 
+@each_spec
 def test_a_constructor_is_python(spec: Spec) -> None:
     parameters = draws.random_parameters(spec, np.random.default_rng(0), batch_shape=(2,))
     source = messages.constructor(spec, parameters)
-    law = eval(source, {"np": np, "relaxit_reference": relaxit_reference})
-    assert type(law) is spec.reference_class
+    distribution = eval(source, {"np": np, "relaxit_reference": relaxit_reference})
+    assert type(distribution) is spec.reference_class
     for name, value in {**parameters, **spec.arguments}.items():
-        np.testing.assert_array_equal(getattr(law, name), value)
+        np.testing.assert_array_equal(getattr(distribution, name), value)
     assert re.match(r"other\.\w+\(", messages.constructor(spec, parameters, "other"))
 
 
+@each_spec
 def test_a_reproduction_prints_the_answer_of_the_reference(
     spec: Spec, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parameters = draws.random_parameters(spec, np.random.default_rng(0))
-    law = spec.reference_class(**parameters, **spec.arguments)
-    noise = law.noise(random_state=1)
+    distribution = spec.reference_class(**parameters, **spec.arguments)
+    noise = distribution.noise(random_state=1)
     exec(messages.reproduction(spec, parameters, "relax", noise), {})
-    assert capsys.readouterr().out.strip() == str(law.relax(noise))
+    assert capsys.readouterr().out.strip() == str(distribution.relax(noise))
 
 
 # Strategies.
 
 
+@each_spec
 @given(data=st.data())
 def test_parameters_lie_in_their_domains_and_make_a_distribution(data: Any, spec: Spec) -> None:
     parameters = data.draw(strategies.parameters(spec))
@@ -171,50 +178,56 @@ def test_parameters_lie_in_their_domains_and_make_a_distribution(data: Any, spec
     spec.reference_class(**parameters, **spec.arguments)
 
 
+@each_spec
 @given(data=st.data())
 def test_parameters_stay_in_given_ranges(data: Any, spec: Spec) -> None:
     parameters = data.draw(strategies.parameters(spec, ranges=spec.moderate))
-    slack = 1e-12  # placed on a logarithmic scale, and back
+    slack = 1e-12  # from the logarithmic scale and back
     for name, (low, high) in spec.moderate.items():
-        # The numbers of a simplex are normalised, those of a matrix are partial correlations.
+        # A simplex is normalised, and a range of matrices is a range of partial correlations.
         domain = spec.parameters[name].domain
         if name in parameters and not isinstance(domain, Simplex | Matrix):
             found = parameters[name][np.isfinite(parameters[name])]
             assert np.all((found >= low - slack) & (found <= high + slack))
 
 
+@each_spec
 @given(data=st.data())
 def test_parameters_of_a_precision_are_numbers_of_it(data: Any, spec: Spec) -> None:
     for value in data.draw(strategies.parameters(spec, dtype=np.float32)).values():
         assert np.array_equal(value.astype(np.float32), value)
 
 
+@each_spec
 @given(data=st.data())
 def test_parameters_have_the_batch_shape_that_is_asked_for(data: Any, spec: Spec) -> None:
     parameters = data.draw(strategies.parameters(spec, batch_shape=(2, 3)))
     assert spec.reference_class(**parameters, **spec.arguments).batch_shape == (2, 3)
 
 
+@each_spec
 @given(data=st.data())
 def test_noise_has_the_shape_of_samples_batch_and_event(data: Any, spec: Spec) -> None:
     parameters = data.draw(strategies.parameters(spec))
-    law = spec.reference_class(**parameters, **spec.arguments)
+    distribution = spec.reference_class(**parameters, **spec.arguments)
     noise = data.draw(strategies.noise(spec, parameters, np.float64))
-    end = (*law.batch_shape, *law.noise_shape)
+    end = (*distribution.batch_shape, *distribution.noise_shape)
     assert noise.shape in (end, (2, *end))
-    low, high = draws.NOISE_RANGE[spec.noise.law]
+    low, high = draws.NOISE_RANGE[spec.noise.distribution]
     assert np.all((noise >= low) & (noise <= high))
 
 
+@each_spec
 @given(data=st.data())
 def test_values_lie_in_the_support(data: Any, spec: Spec) -> None:
     parameters = data.draw(strategies.parameters(spec))
-    law = spec.reference_class(**parameters, **spec.arguments)
+    distribution = spec.reference_class(**parameters, **spec.arguments)
     value = data.draw(strategies.values(spec, parameters, np.float64))
-    assert value.shape == (*law.batch_shape, *law.event_shape)
+    assert value.shape == (*distribution.batch_shape, *distribution.event_shape)
     assert np.all(spec.relax.support.contains(value))
 
 
+@each_spec
 def test_random_parameters_lie_in_their_domains(spec: Spec) -> None:
     for names in spec.parameterisations():
         random = np.random.default_rng(0)
@@ -222,10 +235,11 @@ def test_random_parameters_lie_in_their_domains(spec: Spec) -> None:
         assert tuple(parameters) == names
         for name, value in parameters.items():
             assert np.all(spec.parameters[name].domain.contains(value))
-        law = spec.reference_class(**parameters, **spec.arguments)
-        assert law.batch_shape == (4,)
+        distribution = spec.reference_class(**parameters, **spec.arguments)
+        assert distribution.batch_shape == (4,)
 
 
+@each_spec
 def test_a_domain_is_probed_inside_at_an_end_outside_and_with_nan(spec: Spec) -> None:
     random = np.random.default_rng(0)
     for name, parameter in spec.parameters.items():

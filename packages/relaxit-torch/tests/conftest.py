@@ -20,10 +20,10 @@ torch.set_num_threads(1)
 
 
 @dataclass(frozen=True)
-class TorchLaw:
+class TorchDistribution:
     """A torch distribution that takes and returns float64 arrays, as the reference does.
 
-    `spec` and the shapes are those that the checks of `relaxit_reference.testing` read.
+    The checks of `relaxit_reference.testing` read `spec` and the shapes.
     """
 
     spec: Spec
@@ -71,7 +71,7 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 
 def make(spec: Spec, parameters: Mapping[str, Any], dtype: Any, device: str, **options: Any) -> Any:
-    """The torch distribution of a specification: arrays become tensors, all else stays as it is."""
+    """The torch distribution of a specification. Arrays become tensors; other values stay."""
     if isinstance(dtype, str):
         dtype = getattr(torch, dtype)
     tensors = {
@@ -88,7 +88,7 @@ def make(spec: Spec, parameters: Mapping[str, Any], dtype: Any, device: str, **o
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """Whatever a test draws, it draws the same each time."""
+    """Every test draws the same numbers each time."""
     torch.manual_seed(0)
 
 
@@ -121,13 +121,15 @@ def leaves(device: str) -> Callable[..., dict[str, Tensor]]:
 
 
 @pytest.fixture(scope="session")
-def build_law(build: Callable[..., Any]) -> Callable[..., TorchLaw]:
-    """`build_law(spec, parameters, dtype="float64")` makes it behind the reference's interface."""
+def build_distribution(build: Callable[..., Any]) -> Callable[..., TorchDistribution]:
+    """`build_distribution(spec, parameters, dtype="float64")` makes a `TorchDistribution`."""
 
-    def build_law(spec: Spec, parameters: Mapping[str, Any], dtype: Any = "float64") -> TorchLaw:
-        return TorchLaw(spec, build(spec, parameters, dtype))
+    def build_distribution(
+        spec: Spec, parameters: Mapping[str, Any], dtype: Any = "float64"
+    ) -> TorchDistribution:
+        return TorchDistribution(spec, build(spec, parameters, dtype))
 
-    return build_law
+    return build_distribution
 
 
 @pytest.fixture(scope="session")

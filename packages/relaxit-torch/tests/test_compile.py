@@ -13,6 +13,7 @@ from torch.distributions import Bernoulli, Independent
 from torch.func import grad, jacrev, vmap
 
 import relaxit_torch
+from parametrisation import each_spec
 from relaxit_reference import Spec
 from relaxit_torch import estimators
 from relaxit_torch.numerics import noise
@@ -93,6 +94,7 @@ def compiles():
     torch.distributions.Distribution.set_default_validate_args(default)
 
 
+@each_spec
 def test_compiles_with_the_construction_inside(spec: Spec, tensors, compiles) -> None:
     names = spec.parameterisations()[-1]
     *given, noise, value = tensors(spec, names, (2,), (3,))
@@ -100,6 +102,7 @@ def test_compiles_with_the_construction_inside(spec: Spec, tensors, compiles) ->
     compiles(program(spec, names), leaves, *leaves, noise, value)
 
 
+@each_spec
 def test_compiles_where_only_the_first_parameter_is_learned(spec: Spec, tensors, compiles) -> None:
     for names in spec.parameterisations():
         *given, noise, value = tensors(spec, names, (2,), (3,))
@@ -108,6 +111,7 @@ def test_compiles_where_only_the_first_parameter_is_learned(spec: Spec, tensors,
         compiles(program(spec, names), [given[learned]], *given, noise, value)
 
 
+@each_spec
 def test_compiles_in_half_precision_with_a_number(spec: Spec, tensors, compiles) -> None:
     names = spec.parameterisations()[0]
     plain = [name for name in names if not spec.parameters[name].shape and len(names) > 1]
@@ -121,6 +125,7 @@ def test_compiles_in_half_precision_with_a_number(spec: Spec, tensors, compiles)
 
 
 @HELD_TENSORS
+@each_spec
 def test_compiles_around_a_distribution(spec: Spec, build, tensors, compiles) -> None:
     names = spec.parameterisations()[-1]
     *given, noise, value = tensors(spec, names, (2,), (3,))
@@ -129,6 +134,7 @@ def test_compiles_around_a_distribution(spec: Spec, build, tensors, compiles) ->
     compiles(outputs, leaves, distribution, noise, value)
 
 
+@each_spec
 def test_vmap_over_all_tensors_is_the_batch(spec: Spec, tensors) -> None:
     for names in spec.parameterisations():
         batch = tensors(spec, names, (5,))
@@ -136,6 +142,7 @@ def test_vmap_over_all_tensors_is_the_batch(spec: Spec, tensors) -> None:
         torch.testing.assert_close(vmap(function)(*batch), function(*batch), **ROUNDING)
 
 
+@each_spec
 def test_vmap_over_noise_and_values_is_the_sample_shape(spec: Spec, build, mild_parameters) -> None:
     distribution = build(spec, mild_parameters(spec, (2,)), validate_args=False)
     noise, value = distribution.noise((5,)), distribution.sample((5,))
@@ -146,6 +153,7 @@ def test_vmap_over_noise_and_values_is_the_sample_shape(spec: Spec, build, mild_
     )
 
 
+@each_spec
 def test_vmap_of_grad_is_the_gradient_of_every_element(spec: Spec, tensors) -> None:
     for names in spec.parameterisations():
         batch = [tensor.detach().requires_grad_() for tensor in tensors(spec, names, (5,))]
@@ -161,6 +169,7 @@ def test_vmap_of_grad_is_the_gradient_of_every_element(spec: Spec, tensors) -> N
             torch.testing.assert_close([part[i] for part in found], list(expected), **ROUNDING)
 
 
+@each_spec
 def test_jacrev_is_the_jacobian_of_autograd(spec: Spec, tensors) -> None:
     for names in spec.parameterisations():
         element, function = tensors(spec, names), program(spec, names)
@@ -186,12 +195,7 @@ TAKING_A_GRADIENT = ("rebar", "relax")
 def same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eager mode draws its random integers as compiled code does: one by one, not two in a word."""
 
-    def bits(shape: torch.Size, double: bool, device: torch.device) -> Tensor:
-        width = torch.int64 if double else torch.int32
-        limits = torch.iinfo(width)
-        return torch.randint(limits.min, limits.max, shape, dtype=width, device=device)
-
-    monkeypatch.setattr(noise, "_random_bits", bits)
+    monkeypatch.setattr(noise.RandomIntegers, "apply", noise.RandomIntegers.plain)
 
 
 def estimate(estimator: Callable[..., Tensor], coupled_bits: bool, logits: Tensor) -> Tensor:

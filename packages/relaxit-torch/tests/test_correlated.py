@@ -1,4 +1,4 @@
-"""What correlated Bernoulli variables must show beyond the checks that all laws have in common."""
+"""What correlated Bernoulli variables must show beyond the checks that all distributions share."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Count(TorchDispatchMode):
         return result
 
 
-def test_pairs_of_hardened_samples_have_the_probabilities_of_the_bivariate_normal_law() -> None:
+def test_pairs_of_hardened_samples_have_bivariate_normal_probabilities() -> None:
     relaxed = rt.CorrelatedRelaxedBernoulli(0.1, double(PROBS), correlation_matrix=double(MATRIX))
     torch.manual_seed(1)
     bits = relaxed.harden(relaxed.rsample((100_000,))).numpy()
@@ -50,7 +50,7 @@ def test_pairs_of_hardened_samples_have_the_probabilities_of_the_bivariate_norma
             states = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
             drawn = bits[:, row][:, [i, j]]
             counts = np.array([np.all(drawn == state, axis=1).sum() for state in states])
-            # A fixed seed; a correct law alarms with probability 1e-6 in each of the six pairs.
+            # The seed is fixed. A correct distribution fails for a pair with probability 1e-6.
             assert chi_square(counts, pair.discrete_pmf(states)) > ALARM_RATE
             # Four standard deviations of a share: exceeded with probability 6e-5.
             assert abs(drawn[:, 0].mean() - probs[i]) < 4 * (0.25 / 100_000) ** 0.5
@@ -69,7 +69,7 @@ def test_the_density_has_mass_one_up_to_a_correlation_of_99_percent(
     for signs in itertools.product([1.0, -1.0], repeat=2):
         # Values above 1/2 by their complements, which floating point tells from 1.
         flip = double(signs)
-        law = rt.CorrelatedRelaxedBernoulli(
+        distribution = rt.CorrelatedRelaxedBernoulli(
             temperature,
             logits=logits * flip,
             correlation_matrix=torch.outer(flip, flip)
@@ -78,20 +78,20 @@ def test_the_density_has_mass_one_up_to_a_correlation_of_99_percent(
         logit = (flip * grid)[((flip * grid) < 0).all(-1), None] / temperature
         value = logit.sigmoid()
         jacobian = (value.log() + torch.log1p(-value)).sum(-1)
-        total += (law.log_prob(value) + jacobian).exp().sum(0) * (step / temperature) ** 2
+        total += (distribution.log_prob(value) + jacobian).exp().sum(0) * (step / temperature) ** 2
     torch.testing.assert_close(total, torch.ones(3).double(), rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("temperature", [0.01, 0.05, 0.3])
 def test_the_score_of_a_sample_is_exact_at_low_temperature(temperature: float) -> None:
     logits = [4.0, -20.0, 0.5]
-    law = rt.CorrelatedRelaxedBernoulli(
+    distribution = rt.CorrelatedRelaxedBernoulli(
         temperature, logits=double(logits), correlation_matrix=double(MATRIX)
     )
     torch.manual_seed(3)
-    noise = law.noise((20,))
+    noise = distribution.noise((20,))
     torch.manual_seed(3)
-    found = law.rsample_and_log_prob((20,))[1]
+    found = distribution.rsample_and_log_prob((20,))[1]
     with mpmath.workdps(400):  # c is within 10^-300 of 0 or 1
         factor = mpmath.cholesky(mpmath.matrix(MATRIX))
         expected = [_log_density(row, factor, logits, temperature) for row in noise.tolist()]
@@ -100,7 +100,7 @@ def test_the_score_of_a_sample_is_exact_at_low_temperature(temperature: float) -
 
 
 def _log_density(noise: list[float], factor, logits: list[float], temperature: float) -> float:
-    """Of the noise, by the derivative of each step of the map: 50 digits and more."""
+    """The log density from the noise, by the derivative of each step, in 50 digits or more."""
     eps = mpmath.matrix(noise)
     v = factor * eps
     total = mpmath.fsum(mpmath.log(mpmath.npdf(e)) for e in eps)
@@ -123,17 +123,17 @@ def _log_density(noise: list[float], factor, logits: list[float], temperature: f
         ({(0, 1): torch.nan, (1, 0): torch.nan}, r"finite, but got nan at index \(0, 1\)"),
     ],
 )
-@pytest.mark.parametrize("law", [rt.CorrelatedBernoulli, rt.CorrelatedRelaxedBernoulli])
-def test_the_fault_of_a_matrix_is_named(law, changes, words: str) -> None:
+@pytest.mark.parametrize("distribution", [rt.CorrelatedBernoulli, rt.CorrelatedRelaxedBernoulli])
+def test_the_fault_of_a_matrix_is_named(distribution, changes, words: str) -> None:
     matrix = double(MATRIX)
     for place, entry in changes.items():
         matrix[place] = entry
-    temperature = {"temperature": 0.5} if law is rt.CorrelatedRelaxedBernoulli else {}
+    temperature = {"temperature": 0.5} if distribution is rt.CorrelatedRelaxedBernoulli else {}
     with pytest.raises(ValueError, match=f"^correlation_matrix must be {words}"):
-        law(**temperature, probs=double(PROBS), correlation_matrix=matrix)
+        distribution(**temperature, probs=double(PROBS), correlation_matrix=matrix)
     batch = torch.stack([double(MATRIX), matrix])
     with pytest.raises(ValueError, match=r"index \(1,"):
-        law(**temperature, probs=double(PROBS), correlation_matrix=batch)
+        distribution(**temperature, probs=double(PROBS), correlation_matrix=batch)
 
 
 @pytest.mark.parametrize(
@@ -178,39 +178,41 @@ def test_the_identity_gives_independent_binary_concrete_variables() -> None:
 def test_the_probabilities_of_all_states_sum_to_one() -> None:
     states = double(list(itertools.product([0.0, 1.0], repeat=2)))[:, None]
     for correlation in (-0.999, -0.5, 0.0, 0.8, 0.999):
-        law = rt.CorrelatedBernoulli(
+        distribution = rt.CorrelatedBernoulli(
             logits=double([[30.0, -30.0], [0.0, 0.1], [-3.0, 5.0]]),
             correlation_matrix=double([[1.0, correlation], [correlation, 1.0]]),
         )
-        total = law.log_prob(states).exp().sum(0)
+        total = distribution.log_prob(states).exp().sum(0)
         torch.testing.assert_close(total, torch.ones(3).double(), rtol=1e-12, atol=1e-12)
 
 
 def test_one_matrix_is_factorised_once_and_never_repeated_over_the_batch() -> None:
     n, batch = 32, 5_000
-    law = rt.CorrelatedRelaxedBernoulli(
-        0.5, torch.full((batch, n), 0.4), correlation_matrix=torch.eye(n), validate_args=False
-    )
     with Count() as count:
-        law.log_prob(law.sample((3,)))
-        law.rsample_and_log_prob((3,))
-        law.expand((2, batch)).sample()
+        distribution = rt.CorrelatedRelaxedBernoulli(
+            0.5, torch.full((batch, n), 0.4), correlation_matrix=torch.eye(n), validate_args=False
+        )
+        distribution.log_prob(distribution.sample((3,)))
+        distribution.rsample_and_log_prob((3,))
+        distribution.expand((2, batch)).sample()
     assert count.names.count("aten::linalg_cholesky_ex") == 1
     assert count.largest <= 3 * batch * n * 4, "no more than one number for each of the sample"
 
 
 def test_a_matrix_with_a_gradient_may_be_used_in_two_backward_passes() -> None:
     matrix = double(MATRIX).requires_grad_()
-    law = rt.CorrelatedRelaxedBernoulli(0.5, double(PROBS), correlation_matrix=matrix)
+    distribution = rt.CorrelatedRelaxedBernoulli(0.5, double(PROBS), correlation_matrix=matrix)
     for _ in range(2):
-        law.rsample().sum().backward()
+        distribution.rsample().sum().backward()
     assert matrix.grad.isfinite().all()
 
 
 def test_what_was_kept_in_inference_mode_serves_training() -> None:
     logits = double([0.3, -0.2, 1.0]).requires_grad_()
-    law = rt.CorrelatedRelaxedBernoulli(0.5, logits=logits, correlation_matrix=double(MATRIX))
+    distribution = rt.CorrelatedRelaxedBernoulli(
+        0.5, logits=logits, correlation_matrix=double(MATRIX)
+    )
     with torch.inference_mode():
-        value = law.sample()
-    law.log_prob(value.clone()).backward()
+        value = distribution.sample()
+    distribution.log_prob(value.clone()).backward()
     assert logits.grad.isfinite().all()

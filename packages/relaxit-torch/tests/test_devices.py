@@ -1,4 +1,4 @@
-"""Nothing is made on another device than that of the parameters, and nothing waits for it.
+"""Everything is made on the device of the parameters, and nothing waits for that device.
 
 Fake CUDA tensors need no GPU: they have a device and a shape, and no values. What moves between
 devices or asks for a value is then seen by every machine, before a GPU is slowed down by it.
@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import relaxit_torch
+from parametrisation import each_spec
 from relaxit_reference import Spec
 from relaxit_torch import estimators
 
@@ -103,7 +104,7 @@ def with_numbers_or_tensors(spec: Spec, mild_parameters):
 
 
 def results(spec: Spec, distribution) -> dict[str, Tensor]:
-    """Everything that the interface offers, by name."""
+    """The results of all methods and properties of a distribution, by name."""
     noise = distribution.noise((4,))
     value = distribution.relax(noise)
     found = {
@@ -137,6 +138,7 @@ def results(spec: Spec, distribution) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("dtype_", [torch.float16, torch.float32, torch.float64], ids=str)
+@each_spec
 def test_all_of_the_interface_stays_on_a_gpu_and_never_waits_for_it(
     spec: Spec, dtype_, build, mild_parameters, fake_cuda
 ) -> None:
@@ -152,6 +154,7 @@ def test_all_of_the_interface_stays_on_a_gpu_and_never_waits_for_it(
             assert result.dtype == dtype_, f"{name} is of {result.dtype}"
 
 
+@each_spec
 def test_tensors_stay_where_they_are_whatever_the_default_device(
     spec: Spec, build, mild_parameters, fake_cuda
 ) -> None:
@@ -163,6 +166,7 @@ def test_tensors_stay_where_they_are_whatever_the_default_device(
         assert result.device.type == "cuda", f"{name} is on {result.device}"
 
 
+@each_spec
 def test_the_discrete_distribution_samples_on_the_gpu(
     spec: Spec, build, mild_parameters, fake_cuda
 ) -> None:
@@ -174,6 +178,7 @@ def test_the_discrete_distribution_samples_on_the_gpu(
         assert distribution.discrete.sample((4,)).device.type == "cuda"
 
 
+@each_spec
 def test_the_backward_pass_stays_on_the_device(spec: Spec, build, mild_parameters) -> None:
     # Autograd has no thread for a GPU that is not there; "meta" tensors run through it.
     for arrays, numbers in with_numbers_or_tensors(spec, mild_parameters):
@@ -193,7 +198,7 @@ def test_the_backward_pass_stays_on_the_device(spec: Spec, build, mild_parameter
 
 
 def modules_on(device: str) -> list[torch.nn.Module]:
-    # Made outside of the discipline: what they are made with is checked, on the CPU.
+    # Modules are made outside of the discipline: their options are checked on the CPU.
     layers = relaxit_torch.nn
     families = (layers.HardConcreteGates, layers.StochasticGates, layers.CorrelatedGates)
     return [*(family(5, device=device) for family in families), layers.GumbelSoftmaxLayer()]
@@ -261,16 +266,20 @@ def estimates(name: str, device: str) -> Iterator[tuple[str, Tensor]]:
             number = torch.empty((), device=device, requires_grad=True)
             # torch's own OneHotCategorical synchronises as it is made.
             relaxed = relaxit_torch.GumbelSoftmax(1.0, logits=logits, validate_args=False)
-            law = relaxed.discrete if one_hot else Bernoulli(logits=logits, validate_args=False)
-            law = Independent(law, 1, validate_args=False) if coupled else law
+            distribution = (
+                relaxed.discrete if one_hot else Bernoulli(logits=logits, validate_args=False)
+            )
+            distribution = (
+                Independent(distribution, 1, validate_args=False) if coupled else distribution
+            )
             dimensions = one_hot + coupled
 
             def f(value: Tensor, dimensions: int = dimensions) -> Tensor:
                 total = value.flatten(-dimensions).sum(-1) if dimensions else value
                 return (total + 0.3) ** 3
 
-            value = getattr(estimators, name)(law, f, **dict.fromkeys(options, number))
-            yield f"{name} of {law}, {options}", value
+            value = getattr(estimators, name)(distribution, f, **dict.fromkeys(options, number))
+            yield f"{name} of {distribution}, {options}", value
 
 
 @pytest.mark.parametrize("name", [name for name in ESTIMATORS if name not in ("rebar", "relax")])

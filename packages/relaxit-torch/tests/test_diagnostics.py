@@ -60,7 +60,7 @@ def test_the_row_of_an_estimator_whose_moments_are_known() -> None:
     (row,) = gradient_report([score_function], CATEGORIES, f, samples=40_000).rows
     assert row.estimator == "score_function"
     assert row.temperature is None
-    # An error of 5 standard ones: the alarm rate is 10^-6.
+    # 5 standard errors: the alarm rate is 10^-6.
     assert abs(row.bias_squared) <= 5 * row.bias_squared_stderr
     # The relative error of a variance is about sqrt(2 / 40000) per effective dimension, 0.7%.
     assert row.variance == pytest.approx(variance, rel=0.05)
@@ -100,13 +100,13 @@ def test_the_noise_of_the_mean_is_no_bias(rescale: bool) -> None:
     rows = [report().rows[0] for _ in range(500)]
     biases = torch.tensor([row.bias_squared for row in rows])
     stderr = biases.std() / len(rows) ** 0.5
-    # Unbiased up to the curvature of the scale, with the alarm rate of 10^-6; what is subtracted
-    # would show.
+    # Unbiased up to the curvature of the scale, with the alarm rate 10^-6. Without the subtraction
+    # of the noise the test fails.
     assert biases.mean().abs() <= 5 * stderr
     assert moments_of_score_function()[1] / 500 > 10 * stderr
 
 
-def test_the_standard_error_is_that_of_many_reports() -> None:
+def test_the_standard_error_is_the_spread_of_many_reports() -> None:
     report = partial(gradient_report, [straight_through], CATEGORIES, f, samples=200)
     rows = [report().rows[0] for _ in range(400)]
     biases = torch.tensor([row.bias_squared for row in rows])
@@ -172,7 +172,7 @@ def test_without_temperatures_an_estimator_has_its_own() -> None:
     assert [row.temperature for row in report.rows] == [0.5, 1.0]
 
 
-def test_the_temperature_of_a_row_is_that_of_its_draws() -> None:
+def test_a_row_names_the_temperature_of_its_draws() -> None:
     report = gradient_report(
         [gumbel_softmax], CATEGORIES, f, samples=20_000, temperatures=[0.2, 5.0]
     )
@@ -314,7 +314,7 @@ def test_a_draw_that_is_zero_has_no_direction() -> None:
 
 @pytest.mark.skipif(not PAGE.exists(), reason="an installed package has no site")
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_the_page_says_of_each_estimator_what_it_says_itself(name: str) -> None:
+def test_the_page_says_of_each_estimator_what_its_docstring_says(name: str) -> None:
     (line,) = re.findall(rf"^\| \[`{name}`\].*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     biased, evaluations, differentiable = (cell.strip() for cell in line.split("|")[2:5])
     documentation = re.sub(r"\s+", " ", ESTIMATORS[name].__doc__)
@@ -345,12 +345,14 @@ class Nothing(torch.nn.Module):
 
 
 def test_any_callable_is_an_estimator_and_a_mean_of_0_stays_0() -> None:
-    law = OneHotCategorical(logits=torch.zeros(3))
+    distribution = OneHotCategorical(logits=torch.zeros(3))
     (row,) = gradient_report(
-        [Nothing()], law, lambda z: z @ torch.arange(3.0), samples=5, rescale=True
+        [Nothing()], distribution, lambda z: z @ torch.arange(3.0), samples=5, rescale=True
     ).rows
     assert row.estimator == "Nothing"
     assert (row.variance, row.cosine_of_mean) == (0, 0)
     assert row.bias_squared > 0
-    with pytest.raises(ValueError, match="temperatures must be numbers or None, but got none"):
-        gradient_report([Nothing()], law, lambda z: z[..., 0], samples=5, temperatures=[])
+    with pytest.raises(
+        ValueError, match="temperatures must be None or have an entry, but got none"
+    ):
+        gradient_report([Nothing()], distribution, lambda z: z[..., 0], samples=5, temperatures=[])

@@ -1,8 +1,9 @@
-"""Functions of logits: torch's Gumbel-Softmax made right, and top-k by soft masks."""
+"""Functions of logits: Gumbel-Softmax as torch calls it, and top-k by soft masks."""
 
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -75,13 +76,13 @@ def test_calls_of_the_function_of_torch_mean_the_same(arguments, options, device
     assert rt.constraints.boolean.check(found).all() == rt.constraints.boolean.check(expected).all()
 
 
-def test_the_default_temperature_is_that_of_torch(same_noise) -> None:
+def test_the_default_temperature_is_the_one_of_torch(same_noise) -> None:
     drawn = same_noise(4)
     torch.testing.assert_close(gumbel_softmax(LOGITS), torch.softmax(LOGITS + drawn, -1))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_low_precision_is_that_of_float32_rounded_once(dtype, same_noise) -> None:
+def test_low_precision_is_float32_rounded_once(dtype, same_noise) -> None:
     logits = LOGITS.to(dtype)
     drawn = same_noise(1000, 4, dtype=torch.float32)
     found = gumbel_softmax(logits.expand(1000, 4), 0.7)
@@ -90,7 +91,9 @@ def test_low_precision_is_that_of_float32_rounded_once(dtype, same_noise) -> Non
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_hard_samples_have_the_categorical_law_in_every_precision(dtype, device: str) -> None:
+def test_hard_samples_have_the_categorical_distribution_in_every_precision(
+    dtype, device: str
+) -> None:
     # At temperature 100 the relaxed values of low precision are tied in nearly all samples.
     logits = LOGITS.to(device=device, dtype=dtype)
     draws = 200_000
@@ -117,13 +120,35 @@ def test_an_impossible_category_gets_0_and_spoils_no_gradient(function, dtype, d
     assert (logits.grad[:, 1::2] == 0).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(gumbel_softmax, id="gumbel_softmax"),
+        pytest.param(partial(gumbel_softmax, hard=True), id="gumbel_softmax, hard"),
+        pytest.param(partial(relaxed_top_k, k=2), id="relaxed_top_k"),
+    ],
+)
+def test_autocast_lowers_nothing(function, dtype: torch.dtype) -> None:
+    def value_and_gradient(enabled: bool) -> tuple[Tensor, Tensor]:
+        torch.manual_seed(1)
+        logits = torch.randn(5, 4).requires_grad_()
+        with torch.autocast("cpu", dtype, enabled=enabled):
+            value = function(logits)
+            (value * torch.arange(4.0)).sum().backward()
+        return value.detach(), logits.grad
+
+    for found, expected in zip(value_and_gradient(True), value_and_gradient(False), strict=True):
+        assert torch.equal(found, expected)
+
+
 @pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])
-def test_a_temperature_that_is_none_is_refused(temperature: float) -> None:
+def test_a_bad_temperature_is_refused(temperature: float) -> None:
     with pytest.raises(ValueError, match="temperature must be positive and finite, but got"):
         gumbel_softmax(LOGITS, temperature)
 
 
-def test_integers_are_no_logits() -> None:
+def test_integers_are_refused_as_logits() -> None:
     with pytest.raises(TypeError, match=r"logits must be floating-point numbers, .* torch.int64"):
         gumbel_softmax(torch.arange(3))
 
@@ -170,7 +195,7 @@ def test_at_temperature_0_relaxed_top_k_draws_without_replacement(same_noise) ->
 def relaxed_objective(logits: Tensor, k: int, temperature: float, khot) -> Tensor:
     """The mean over the noise of a smooth function of the k-hot vector, by quadrature.
 
-    Only differences of the noise matter. Those of three Gumbel variables have the density
+    Only differences of the noise matter. The differences of three Gumbel variables have the density
     `2 e^-x e^-y / (1 + e^-x + e^-y)^3`; its tails beyond 40 are below 1e-17.
     """
     step = 0.1
@@ -194,7 +219,7 @@ def by_hard_masks(scores: Tensor, k: int, temperature: float) -> Tensor:
 
 
 def gradient_and_slope(khot) -> tuple[Tensor, Tensor]:
-    """Of the objective: the mean of the pathwise gradients, and its own central differences."""
+    """The mean of the pathwise gradients, and central differences of the objective."""
     logits = torch.tensor([0.4, -0.3, 0.1], dtype=torch.float64, requires_grad=True)
     objective = relaxed_objective(logits, 2, 0.7, khot)
     (gradient,) = torch.autograd.grad(objective, logits)
@@ -214,19 +239,19 @@ def gradient_and_slope(khot) -> tuple[Tensor, Tensor]:
     return gradient, torch.stack(slopes)
 
 
-def test_the_pathwise_gradient_of_soft_masks_is_that_of_their_objective() -> None:
+def test_the_pathwise_gradient_of_soft_masks_is_the_gradient_of_their_objective() -> None:
     gradient, slope = gradient_and_slope(by_soft_masks)
     assert gradient.abs().min() > 0.01
     # step^4 is 1.6e-7.
     torch.testing.assert_close(gradient, slope, rtol=1e-6, atol=1e-6)
 
 
-def test_that_comparison_sees_the_bias_of_hard_masks() -> None:
+def test_the_comparison_of_gradients_sees_the_bias_of_hard_masks() -> None:
     gradient, slope = gradient_and_slope(by_hard_masks)
     assert (gradient - slope).abs().max() > 0.02
 
 
-def test_samples_of_relaxed_top_k_have_the_mean_of_that_objective() -> None:
+def test_samples_of_relaxed_top_k_have_the_mean_of_the_objective() -> None:
     logits = torch.tensor([0.4, -0.3, 0.1], dtype=torch.float64)
     weights = torch.tensor([0.3, -1.0, 2.0], dtype=torch.float64)
     values = (relaxed_top_k(logits.expand(200_000, 3), 2, 0.7) @ weights).tanh()
@@ -235,7 +260,7 @@ def test_samples_of_relaxed_top_k_have_the_mean_of_that_objective() -> None:
     assert error.abs() < 5 * values.std() / math.sqrt(len(values))
 
 
-def test_soft_masks_do_not_jump_where_the_greatest_changes() -> None:
+def test_soft_masks_do_not_jump_where_the_largest_score_changes() -> None:
     gaps = torch.tensor([-1e-9, 1e-9], dtype=torch.float64)
     scores = torch.stack([gaps, torch.zeros(2).double(), torch.full((2,), -1.0).double()], -1)
     soft, hard = by_soft_masks(scores, 2, 0.5), by_hard_masks(scores, 2, 0.5)
@@ -270,6 +295,6 @@ def test_all_categories_are_taken_where_k_is_their_number() -> None:
         (5, "k must be at most the number of categories, 4, but got 5"),
     ],
 )
-def test_counts_that_cannot_be_are_refused(k, words: str) -> None:
+def test_bad_counts_are_refused(k, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         relaxed_top_k(LOGITS, k)

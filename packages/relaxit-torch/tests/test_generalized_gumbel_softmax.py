@@ -15,8 +15,8 @@ from relaxit_reference import GeneralizedGumbelSoftmax as Reference
 RATES = [0.01, 0.5, 3.0, 30.0]
 
 
-def law_of(rate: float, dispersion: float):
-    """The law before truncation, as SciPy has it."""
+def scipy_counts(rate: float, dispersion: float):
+    """The distribution before truncation, from SciPy."""
     if dispersion == 0:
         return stats.poisson(rate)
     return stats.nbinom(1 / dispersion, 1 / (1 + dispersion * rate))
@@ -31,21 +31,23 @@ def relaxed(truncation: int, rate, dispersion=0.0, **options) -> rt.GeneralizedG
 @pytest.mark.parametrize("truncation", [1, 2, 3, 10, 60, 200])
 @pytest.mark.parametrize("dispersion", [0.0, 0.1, 1.0, 3.0])
 @pytest.mark.parametrize("rate", RATES)
-def test_probabilities_and_truncation_error_are_those_of_scipy(
+def test_probabilities_and_truncation_error_equal_scipy(
     rate: float, dispersion: float, truncation: int
 ) -> None:
-    found, law = relaxed(truncation, rate, dispersion), law_of(rate, dispersion)
+    found, distribution = relaxed(truncation, rate, dispersion), scipy_counts(rate, dispersion)
     log_probs, k = found.logits.numpy(), np.arange(truncation - 1)
-    np.testing.assert_allclose(log_probs[:-1], law.logpmf(k), rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(log_probs[:-1], distribution.logpmf(k), rtol=1e-11, atol=1e-11)
     # The error of the continued fraction, relative to the tail and not to 1.
-    if law.sf(truncation - 2) > 1e-290:  # SciPy's own logarithm of it ends there
-        assert log_probs[-1] == pytest.approx(law.logsf(truncation - 2), rel=1e-11, abs=1e-9)
-    expected = law.sf(truncation - 1)
+    if distribution.sf(truncation - 2) > 1e-290:  # SciPy loses the logarithm of smaller tails
+        assert log_probs[-1] == pytest.approx(
+            distribution.logsf(truncation - 2), rel=1e-11, abs=1e-9
+        )
+    expected = distribution.sf(truncation - 1)
     assert found.truncation_error.item() == pytest.approx(expected, rel=1e-9, abs=1e-300)
 
 
 @pytest.mark.parametrize("truncation", [2, 20])
-def test_probabilities_are_those_of_the_reference(truncation: int) -> None:
+def test_probabilities_equal_the_reference(truncation: int) -> None:
     rate = torch.tensor(RATES, dtype=torch.float64)
     dispersion = torch.tensor([0.0, 1e-9, 0.5, 2.0], dtype=torch.float64)
     reference = Reference(truncation, 0.5, rate.numpy(), dispersion.numpy())
@@ -54,8 +56,8 @@ def test_probabilities_are_those_of_the_reference(truncation: int) -> None:
 
 
 def test_the_truncation_error_is_the_total_variation_distance() -> None:
-    found, law = relaxed(6, 4.0, 0.5), law_of(4.0, 0.5)
-    pmf = law.pmf(np.arange(2000))
+    found, distribution = relaxed(6, 4.0, 0.5), scipy_counts(4.0, 0.5)
+    pmf = distribution.pmf(np.arange(2000))
     truncated = np.zeros(2000)
     truncated[:6] = found.logits.exp().numpy()
     distance = np.abs(pmf - truncated).sum() / 2
@@ -100,9 +102,9 @@ def test_the_count_is_linear_in_the_weights_and_exact_of_hard_ones() -> None:
 
 
 @pytest.mark.parametrize("truncation", [3, 12, 40])
-def test_derivatives_of_a_poisson_law(truncation: int) -> None:
+def test_derivatives_of_a_poisson_distribution(truncation: int) -> None:
     # d log P(X = k) / d rate = k / rate - 1, and d P(X >= m) / d rate = P(X = m - 1);
-    # d log P(X = k) / d dispersion at 0 = ((k - rate)^2 - k) / 2, so that of a tail is its mean.
+    # d log P(X = k) / d dispersion at 0 = ((k - rate)^2 - k) / 2, and of a tail the mean of this.
     rate = torch.tensor(2.5, dtype=torch.float64, requires_grad=True)
     dispersion = torch.zeros((), dtype=torch.float64, requires_grad=True)
     jacobian = [
@@ -110,14 +112,14 @@ def test_derivatives_of_a_poisson_law(truncation: int) -> None:
         for entry in relaxed(truncation, rate, dispersion).logits
     ]
     by_rate, by_dispersion = np.array(jacobian).T
-    k, law = np.arange(truncation - 1), stats.poisson(2.5)
+    k, distribution = np.arange(truncation - 1), stats.poisson(2.5)
     tail = np.arange(truncation - 1, truncation + 300)
     np.testing.assert_allclose(by_rate[:-1], k / 2.5 - 1, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(
-        by_rate[-1], law.pmf(truncation - 2) / law.sf(truncation - 2), rtol=1e-9
+        by_rate[-1], distribution.pmf(truncation - 2) / distribution.sf(truncation - 2), rtol=1e-9
     )
     np.testing.assert_allclose(by_dispersion[:-1], ((k - 2.5) ** 2 - k) / 2, rtol=1e-11)
-    weights = law.pmf(tail) / law.sf(truncation - 2)
+    weights = distribution.pmf(tail) / distribution.sf(truncation - 2)
     np.testing.assert_allclose(
         by_dispersion[-1], np.sum(weights * ((tail - 2.5) ** 2 - tail) / 2), rtol=1e-9
     )
@@ -125,7 +127,7 @@ def test_derivatives_of_a_poisson_law(truncation: int) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_low_precision_rounds_what_float64_computes(dtype) -> None:
-    # Among these are tails of a little more than 0.01, which the head has to give all digits of.
+    # Some tails are a little larger than 0.01: the sum over the head must keep their digits.
     rate = torch.linspace(0.125, 4, 100, dtype=dtype, requires_grad=True)
     found = relaxed(7, rate, 0.5)
     assert found.truncation_error.dtype == dtype

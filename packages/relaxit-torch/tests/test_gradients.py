@@ -9,14 +9,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import relaxit_torch
+from parametrisation import each_spec
 from relaxit_reference import Spec
+from relaxit_reference.comparison.messages import reproduction
 from relaxit_reference.domains import Independent, LogSimplex, Real, Simplex
 from relaxit_reference.testing import strategies
 from relaxit_reference.testing.gradients import curve, derivative
-from relaxit_reference.testing.messages import reproduction
 
 # Coordinates within which central differences of step 1e-4 resolve the maps: at temperature 0.1 the
-# score moves by 1e-3. Away from the ends of closed domains, beyond which there is no other side.
+# score moves by 1e-3. The ends of closed domains have only one side and are left out.
 RANGES = {
     "temperature": (0.1, 10.0),
     "logits": (-5.0, 5.0),
@@ -31,14 +32,14 @@ def compare(name, numeric_and_error, output, leaf, along, script) -> None:
     (gradient,) = torch.autograd.grad(output, leaf, allow_unused=True, materialize_grads=True)
     found = float((gradient.cpu().numpy() * along).sum())
     size = float(np.abs(gradient.cpu().numpy() * along).sum())
-    # Ten times what the extrapolation to a step of 0 changed, and the rounding of the sum.
+    # Ten times the change by the extrapolation to a step of 0, plus the rounding of the sum.
     assert abs(found - numeric) <= 10 * error + 1e-9 * size, (
         f"derivative along {name}: torch {found}, finite differences {numeric}\n{script}"
     )
 
 
-def directional(data, spec: Spec, law, parameters, argument, method: str, names) -> None:
-    """One input moves in one direction; autograd of `method` against the reference's."""
+def directional(data, spec: Spec, distribution, parameters, argument, method: str, names) -> None:
+    """Compares autograd of `method` with the reference, along a direction of one input."""
     inputs = {**parameters, "argument": argument}
     name = data.draw(st.sampled_from(names))
     random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -48,7 +49,7 @@ def directional(data, spec: Spec, law, parameters, argument, method: str, names)
         at = {**inputs, name: moved}
         instance = spec.reference_class(**{n: at[n] for n in parameters}, **spec.arguments)
         if method == "log_prob" and spec.discrete:
-            # The points of the law may move with its parameters; the value stays the same point.
+            # A parameter may move the possible values; the value stays the same one of them.
             at["argument"] = np.where(chosen, points_of(instance), 0).sum(0)
         if method == "relax":
             return instance.surrogate_from(origin, at["argument"])
@@ -77,10 +78,14 @@ def directional(data, spec: Spec, law, parameters, argument, method: str, names)
     else:
         domain = spec.parameters[name].domain
     moved, along = curve(domain, inputs[name], random)
-    leaves = {n: law.tensor(v).requires_grad_() for n, v in inputs.items()}
-    instance = type(law.distribution)(**{n: leaves[n] for n in parameters}, **spec.arguments)
+    leaves = {n: distribution.tensor(v).requires_grad_() for n, v in inputs.items()}
+    instance = type(distribution.distribution)(
+        **{n: leaves[n] for n in parameters}, **spec.arguments
+    )
     found = getattr(instance, method)(leaves["argument"])
-    output = torch.where(law.tensor(counted) > 0, law.tensor(cotangent) * found, 0).sum()
+    output = torch.where(
+        distribution.tensor(counted) > 0, distribution.tensor(cotangent) * found, 0
+    ).sum()
     script = reproduction(spec, parameters, reference_method, argument)
     expected = derivative(
         lambda step: numeric(moved(step)),
@@ -88,38 +93,41 @@ def directional(data, spec: Spec, law, parameters, argument, method: str, names)
         np.ones(()),
         terms=float(method == "log_prob"),
     )
-    # No jump within the step: out of the support, or in a row where an earlier one has a tie.
+    # Leaves out jumps within the step: at the end of the support, or at a tie in an earlier row.
     assume(np.isfinite(expected[0]))
     compare(name, expected, output, leaves[name], along, script)
 
 
+@each_spec
 @given(data=st.data())
-def test_the_gradient_of_relax(data, spec: Spec, build_law) -> None:
+def test_the_gradient_of_relax(data, spec: Spec, build_distribution) -> None:
     if spec.relax.gradient == "none":
         pytest.skip(f"{spec.name}.toml says that samples have no gradient")
     parameters = data.draw(strategies.parameters(spec, ranges=RANGES))
     noise = data.draw(strategies.noise(spec, parameters, "float64"))
-    law = build_law(spec, parameters)
-    directional(data, spec, law, parameters, noise, "relax", [*parameters, "argument"])
+    distribution = build_distribution(spec, parameters)
+    directional(data, spec, distribution, parameters, noise, "relax", [*parameters, "argument"])
 
 
+@each_spec
 @given(data=st.data())
-def test_the_gradient_of_log_prob(data, spec: Spec, build_law) -> None:
+def test_the_gradient_of_log_prob(data, spec: Spec, build_distribution) -> None:
     parameters = data.draw(strategies.parameters(spec, ranges=RANGES))
-    law = build_law(spec, parameters)
+    distribution = build_distribution(spec, parameters)
     support = spec.relax.support
     each = support.of if isinstance(support, Independent) else support
     if isinstance(each, Simplex | LogSimplex):
-        # Where the law has mass: elsewhere, on an impossible category, the log density is -inf.
-        value = law.relax(data.draw(strategies.noise(spec, parameters, "float64")))
+        # At a possible value: the log density of an impossible category is -inf.
+        value = distribution.relax(data.draw(strategies.noise(spec, parameters, "float64")))
     else:
         value = data.draw(strategies.values(spec, parameters, "float64", reach=8.0))
     names = [n for n in parameters if n != "temperature" or not spec.discrete]
     names += [] if spec.discrete else ["argument"]
-    directional(data, spec, law, parameters, value, "log_prob", names)
+    directional(data, spec, distribution, parameters, value, "log_prob", names)
 
 
-def test_the_score_of_a_discrete_value_is_linear_in_it(spec: Spec, build_law) -> None:
+@each_spec
+def test_the_score_of_a_discrete_value_is_linear_in_it(spec: Spec, build_distribution) -> None:
     if not spec.relax.support.discrete:
         pytest.skip(f"values of {spec} are not on fixed points")
     if spec.relax.gradient == "none":
@@ -127,22 +135,23 @@ def test_the_score_of_a_discrete_value_is_linear_in_it(spec: Spec, build_law) ->
     parameters = strategies.random_parameters(
         spec, np.random.default_rng(61), batch_shape=(50,), ranges=RANGES
     )
-    law = build_law(spec, parameters)
-    first, second = law.rvs((), 62), law.rvs((), 63)
+    distribution = build_distribution(spec, parameters)
+    first, second = distribution.rvs((), 62), distribution.rvs((), 63)
     if spec.event_dim > 1:  # in each row, given those before it: here in the last one
         left = 1 - first.sum(-2, keepdims=True)  # one-hot, as one category is
         second = np.concatenate([first[..., :-1, :], left], axis=-2)
-    value = law.tensor(first).requires_grad_()
-    (gradient,) = torch.autograd.grad(law.distribution.log_prob(value).sum(), value)
+    value = distribution.tensor(first).requires_grad_()
+    (gradient,) = torch.autograd.grad(distribution.distribution.log_prob(value).sum(), value)
     along = (gradient.cpu().numpy() * (second - first)).reshape(50, -1).sum(-1)
     np.testing.assert_allclose(
-        along, law.logpdf(second) - law.logpdf(first), rtol=1e-12, atol=1e-12
+        along, distribution.logpdf(second) - distribution.logpdf(first), rtol=1e-12, atol=1e-12
     )
 
 
 @pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_a_call_without_gradient_takes_none_from_the_next(
+@each_spec
+def test_a_call_without_gradient_leaves_the_gradient_of_the_next_call(
     spec: Spec, mild_parameters, device: str, dtype: torch.dtype, without
 ) -> None:
     if spec.relax.gradient == "none":
@@ -152,14 +161,14 @@ def test_a_call_without_gradient_takes_none_from_the_next(
             name: torch.as_tensor(value, device=device).to(dtype).requires_grad_()
             for name, value in mild_parameters(spec, (3,), names=names).items()
         }
-        law = getattr(relaxit_torch, spec.classes.torch)(
+        distribution = getattr(relaxit_torch, spec.classes.torch)(
             **leaves, **spec.arguments, validate_args=False
         )
         with without():
-            law.log_prob(law.sample())
-        value = law.rsample()
+            distribution.log_prob(distribution.sample())
+        value = distribution.rsample()
         assert value.requires_grad
-        output = value.sum() + law.log_prob(value.detach()).sum()
+        output = value.sum() + distribution.log_prob(value.detach()).sum()
         found = torch.autograd.grad(output, list(leaves.values()), allow_unused=True)
         used = {name for name, gradient in zip(leaves, found, strict=True) if gradient is not None}
         assert used >= {*leaves} - {"temperature"}, f"no gradient of { ({*leaves} - used) }"
@@ -183,8 +192,10 @@ def test_an_infinite_gradient_at_a_closed_gate_is_not_nan(score) -> None:
 
 def test_a_factor_follows_a_matrix_that_is_changed_in_place() -> None:
     matrix = torch.eye(2, dtype=torch.float64)
-    law = relaxit_torch.LogisticNormalSoftmax(torch.zeros(2).double(), covariance_matrix=matrix)
-    value = law.sample()
+    distribution = relaxit_torch.LogisticNormalSoftmax(
+        torch.zeros(2).double(), covariance_matrix=matrix
+    )
+    value = distribution.sample()
     matrix.mul_(4)
     anew = relaxit_torch.LogisticNormalSoftmax(torch.zeros(2).double(), covariance_matrix=matrix)
-    assert torch.equal(law.log_prob(value), anew.log_prob(value))
+    assert torch.equal(distribution.log_prob(value), anew.log_prob(value))

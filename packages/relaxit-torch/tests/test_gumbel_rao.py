@@ -28,7 +28,7 @@ def gumbel_noise(draws: int) -> Tensor:
 
 
 def assert_same_mean(first: Tensor, second: Tensor) -> None:
-    """Of draws `(draws, K)`; all entries together alarm once in a million."""
+    """Compares the means of two sets of draws `(draws, K)`, with 1 false alarm in a million."""
     limit = stats.norm.isf(ALARM_RATE / (2 * first.shape[-1]))
     stderr = (first.var(0) / len(first) + second.var(0) / len(second)).sqrt()
     assert ((first.mean(0) - second.mean(0)).abs() <= limit * stderr).all()
@@ -36,7 +36,7 @@ def assert_same_mean(first: Tensor, second: Tensor) -> None:
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0])
 @pytest.mark.parametrize("logits", [LOGITS, torch.tensor([0.4, -torch.inf, 0.9]).double()])
-def test_the_mean_gradient_is_that_of_straight_through_gumbel_softmax(
+def test_the_mean_gradient_equals_straight_through_gumbel_softmax(
     temperature: float, logits: Tensor
 ) -> None:
     draws = 100_000
@@ -51,7 +51,7 @@ def test_the_mean_gradient_is_that_of_straight_through_gumbel_softmax(
 
 
 def test_one_draw_has_the_variance_of_straight_through_gumbel_softmax() -> None:
-    """Given the category, the noise of one draw has the law of the noise that chose it."""
+    """Given the category, the noise of one draw has the distribution of the noise that chose it."""
     draws = 100_000
     one = gradients(lambda leaf: rt.GumbelSoftmax(0.5, logits=leaf, hard=True), draws)
     rao = gradients(lambda leaf: rt.GumbelRao(0.5, logits=leaf, samples=1), draws)
@@ -73,11 +73,11 @@ def test_scores_given_the_choice_are_those_that_chose_it() -> None:
 
 
 def test_the_noise_given_the_choice_is_a_constant_of_the_backward_pass() -> None:
-    """The gradient is that of softmax with what is drawn given the category held fixed."""
+    """The backward pass is the one of softmax, with the noise given the category held fixed."""
     leaf = LOGITS.clone().requires_grad_()
-    law = rt.GumbelRao(0.6, logits=leaf, samples=4)
-    noise = law.noise()
-    value = law.relax(noise)
+    distribution = rt.GumbelRao(0.6, logits=leaf, samples=4)
+    noise = distribution.noise()
+    value = distribution.relax(noise)
     held = perturbed_given(value.detach(), LOGITS.log_softmax(-1), noise[1:]) - LOGITS
     soft = ((leaf + held) / 0.6).softmax(-1).mean(0)
     (found,) = torch.autograd.grad(value @ WEIGHTS, leaf)
@@ -105,7 +105,7 @@ def test_the_value_is_of_one_temperature_and_the_gradient_of_the_other(
     assert not torch.allclose(found, other, rtol=0.1)
 
 
-def test_the_density_is_that_of_the_value() -> None:
+def test_the_density_belongs_to_the_value() -> None:
     decoupled = rt.GumbelSoftmax(0.7, logits=LOGITS, backward_temperature=3.0)
     coupled = rt.GumbelSoftmax(0.7, logits=LOGITS)
     value = coupled.sample((20,))
@@ -115,7 +115,7 @@ def test_the_density_is_that_of_the_value() -> None:
 
 
 def test_without_a_backward_temperature_nothing_is_decoupled() -> None:
-    law = rt.GumbelSoftmax(0.7, logits=LOGITS)
-    assert law.backward_temperature is None
+    distribution = rt.GumbelSoftmax(0.7, logits=LOGITS)
+    assert distribution.backward_temperature is None
     with pytest.raises(TypeError):
         rt.GumbelSoftmax(0.7, None, LOGITS, False, None, 3.0)

@@ -1,4 +1,4 @@
-"""What the invertible Gaussian must show beyond the checks that all laws have in common."""
+"""What the invertible Gaussian must show beyond the checks that all distributions share."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch.distributions import kl_divergence
 
 import relaxit_torch as rt
 from relaxit_reference import InvertibleGaussian
-from relaxit_torch.numerics.special import log_prob_of_greatest
+from relaxit_torch.numerics.quadrature import log_prob_of_largest
 
 
 def spread(seed: int, count: int, ratio: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Means and scales of `count` normal variables, 20 times, the scales of a ratio `ratio`."""
+    """20 sets of means and scales of `count` normal variables, with `ratio` between the scales."""
     random = np.random.default_rng(seed)
     scale = ratio ** random.uniform(-0.5, 0.5, size=(20, count))
     scale[:, 0], scale[:, -1] = ratio**0.5, ratio**-0.5
@@ -34,14 +34,14 @@ def test_class_probabilities_are_integrals_to_12_digits(count: int, ratio: float
 def test_class_probabilities_add_up_to_one_by_themselves(count, ratio, dtype) -> None:
     loc, scale = spread(2, count, ratio)
     for shift in (-3.0, 0.0, 3.0):
-        total = log_prob_of_greatest((loc + shift).to(dtype), scale.to(dtype)).logsumexp(-1)
+        total = log_prob_of_largest((loc + shift).to(dtype), scale.to(dtype)).logsumexp(-1)
         # The logarithm of a product of `count` probabilities has so many roundings.
         tolerance = max(1e-12, 20 * count**0.5 * torch.finfo(dtype).eps)
         torch.testing.assert_close(total, torch.zeros_like(total), rtol=0, atol=tolerance)
 
 
 def test_class_probabilities_of_very_different_scales_are_still_close() -> None:
-    total = log_prob_of_greatest(*spread(3, 4, 1e6)).exp().sum(-1)
+    total = log_prob_of_largest(*spread(3, 4, 1e6)).exp().sum(-1)
     torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-6)
 
 
@@ -71,11 +71,13 @@ def test_class_probabilities_far_from_the_threshold_are_zero_and_one_without_nan
     assert scale.grad.isfinite().all()
 
 
-def test_one_law_by_different_temperatures_and_weights_has_no_divergence_from_itself() -> None:
+def test_one_distribution_by_different_temperatures_and_weights_has_no_divergence_from_itself() -> (
+    None
+):
     loc, scale = spread(5, 4, 10.0)
     shift = torch.tensor(3.0).double().log()
     first = rt.InvertibleGaussian(0.5, loc, scale, delta=1.0)
-    # z / 0.5 = z' / 2 - log 3: the same log-odds, so that the same noise has the same value.
+    # z / 0.5 = z' / 2 - log 3: the same log-odds, so the same noise has the same value.
     second = rt.InvertibleGaussian(2.0, 4 * loc + 2 * shift, 4 * scale, delta=3.0)
     noise = first.noise((10,))
     torch.testing.assert_close(second.relax(noise), first.relax(noise))
@@ -99,15 +101,15 @@ def test_the_divergence_of_half_precision_is_computed_in_float32() -> None:
 
 
 def test_a_large_temperature_gives_each_category_its_weight() -> None:
-    law = rt.InvertibleGaussian(1e6, torch.tensor([1.0, -2.0]), torch.ones(2), delta=4.0)
+    distribution = rt.InvertibleGaussian(1e6, torch.tensor([1.0, -2.0]), torch.ones(2), delta=4.0)
     expected = torch.tensor([1.0, 1.0, 4.0]) / 6
-    torch.testing.assert_close(law.sample(), expected, rtol=1e-4, atol=0.0)
+    torch.testing.assert_close(distribution.sample(), expected, rtol=1e-4, atol=0.0)
 
 
 def test_numbers_stay_numbers() -> None:
-    law = rt.InvertibleGaussian(1, torch.zeros(3, 2), torch.ones(2))
-    assert (type(law.temperature), type(law.delta)) == (float, float)
-    assert "delta: 1.0" in repr(law.expand((5, 3)))
+    distribution = rt.InvertibleGaussian(1, torch.zeros(3, 2), torch.ones(2))
+    assert (type(distribution.temperature), type(distribution.delta)) == (float, float)
+    assert "delta: 1.0" in repr(distribution.expand((5, 3)))
 
 
 def test_sizes_that_do_not_agree_are_named() -> None:

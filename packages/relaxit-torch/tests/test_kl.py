@@ -10,6 +10,7 @@ from pyro.distributions import Delta
 from torch.distributions import Bernoulli, Normal, OneHotCategorical, kl_divergence
 
 import relaxit_torch as rt
+from parametrisation import each_spec
 from relaxit_reference import Spec
 from relaxit_reference.testing import strategies
 
@@ -17,7 +18,7 @@ SAMPLES = 200_000
 
 
 def pair(spec: Spec, seed: int, batch_shape: tuple[int, ...] = ()) -> tuple[dict, dict]:
-    """Parameters of two laws, which have in common what the divergence needs equal."""
+    """Parameters of two distributions, which share what the divergence needs equal."""
     random = np.random.default_rng(seed)
     first, second = (
         strategies.random_parameters(spec, random, ranges=spec.moderate, batch_shape=batch_shape)
@@ -27,6 +28,7 @@ def pair(spec: Spec, seed: int, batch_shape: tuple[int, ...] = ()) -> tuple[dict
 
 
 @pytest.mark.parametrize("seed", [71, 72])
+@each_spec
 def test_kl_is_the_mean_of_the_log_ratio(seed: int, spec: Spec, build) -> None:
     if "kl" not in spec.closed_forms:
         pytest.skip(f"{spec.name}.toml lists no closed form of the kl")
@@ -40,7 +42,8 @@ def test_kl_is_the_mean_of_the_log_ratio(seed: int, spec: Spec, build) -> None:
     assert abs(ratio.mean() - found) <= 5.5 * ratio.std() / SAMPLES**0.5 + 1e-12
 
 
-def test_kl_is_zero_of_a_law_with_itself_and_positive_otherwise(spec: Spec, build) -> None:
+@each_spec
+def test_kl_is_zero_of_a_distribution_with_itself_and_positive_otherwise(spec: Spec, build) -> None:
     if "kl" not in spec.closed_forms:
         pytest.skip(f"{spec.name}.toml lists no closed form of the kl")
     first, second = pair(spec, 73, (20,))
@@ -53,18 +56,18 @@ def test_kl_is_zero_of_a_law_with_itself_and_positive_otherwise(spec: Spec, buil
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-def test_kl_of_low_precision_is_that_of_float32_rounded_once(
-    precision: str, spec: Spec, build
-) -> None:
+@each_spec
+def test_kl_of_low_precision_is_float32_rounded_once(precision: str, spec: Spec, build) -> None:
     if "kl" not in spec.closed_forms:
         pytest.skip(f"{spec.name}.toml lists no closed form of the kl")
     low = [build(spec, given, precision, validate_args=False) for given in pair(spec, 75, (20,))]
-    raised = [law._working for law in low]
+    raised = [distribution._in_float32() for distribution in low]
     found = kl_divergence(*low)
     assert found.dtype == getattr(torch, precision)
     torch.testing.assert_close(found, kl_divergence(*raised).to(found.dtype), rtol=0, atol=0)
 
 
+@each_spec
 def test_kl_needs_equal_parameters_where_the_specification_says_so(spec: Spec, build) -> None:
     if not spec.kl_needs_equal:
         pytest.skip(f"the kl of {spec} needs no parameters to be equal")
@@ -75,24 +78,25 @@ def test_kl_needs_equal_parameters_where_the_specification_says_so(spec: Spec, b
             kl_divergence(build(spec, first), build(spec, other))
 
 
-@pytest.mark.parametrize("law", [rt.BinaryConcrete, rt.LogitBinaryConcrete])
-def test_kl_has_two_derivatives_where_its_formula_changes(law) -> None:
+@pytest.mark.parametrize("distribution", [rt.BinaryConcrete, rt.LogitBinaryConcrete])
+def test_kl_has_two_derivatives_where_its_formula_changes(distribution) -> None:
     other = torch.zeros(7, dtype=torch.float64)
     logits = torch.tensor([-1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0], dtype=torch.float64)
     logits.requires_grad_()
 
     def divergence(logits):
-        return kl_divergence(law(0.5, logits=logits), law(0.5, logits=other))
+        return kl_divergence(distribution(0.5, logits=logits), distribution(0.5, logits=other))
 
     assert torch.autograd.gradcheck(divergence, logits)
     assert torch.autograd.gradgradcheck(divergence, logits)
-    # The second derivative at equal laws is the Fisher information of a logistic location: 1/3.
+    # The second derivative, at equal distributions, is the Fisher information of a logistic
+    # location: 1/3.
     (first,) = torch.autograd.grad(divergence(logits).sum(), logits, create_graph=True)
     (second,) = torch.autograd.grad(first.sum(), logits)
     assert second[3].item() == pytest.approx(1 / 3)
 
 
-def test_kl_of_two_categories_is_that_of_their_log_odds() -> None:
+def test_kl_of_two_categories_is_the_kl_of_their_log_odds() -> None:
     p = torch.tensor([[0.0, 1.5], [0.0, -7.0], [0.0, 0.1]], dtype=torch.float64)
     q = torch.tensor([[0.0, -0.5], [0.0, 30.0], [0.0, 0.1 + 1e-4]], dtype=torch.float64)
     categories = kl_divergence(rt.GumbelSoftmax(0.5, logits=p), rt.GumbelSoftmax(0.5, logits=q))
@@ -105,8 +109,8 @@ def test_kl_of_two_categories_is_that_of_their_log_odds() -> None:
 
 def test_kl_of_binary_concrete_is_accurate_near_and_far() -> None:
     difference = torch.tensor([1e-6, 0.3, 0.5, 0.7, 20.0, 300.0], dtype=torch.float64)
-    law = rt.BinaryConcrete(0.5, logits=torch.zeros(6, dtype=torch.float64))
-    found = kl_divergence(law, rt.BinaryConcrete(0.5, logits=difference))
+    distribution = rt.BinaryConcrete(0.5, logits=torch.zeros(6, dtype=torch.float64))
+    found = kl_divergence(distribution, rt.BinaryConcrete(0.5, logits=difference))
     with mpmath.workdps(40):
         exact = [mpmath.mpf(d) * mpmath.coth(mpmath.mpf(d) / 2) - 2 for d in difference.tolist()]
     expected = [float(value) for value in exact]
@@ -127,28 +131,30 @@ def test_impossible_categories_are_left_out_or_make_it_infinite() -> None:
     assert kl_divergence(p, wider).item() == torch.inf
 
 
-def test_hard_laws_are_compared_with_discrete_ones_in_either_place() -> None:
+def test_hard_distributions_are_compared_with_discrete_ones_in_either_place() -> None:
     logits = torch.tensor([0.5, -1.0])
     expected = kl_divergence(Bernoulli(logits=logits), Bernoulli(0.5))
-    for law in (
+    for distribution in (
         rt.BinaryConcrete(0.5, logits=logits, hard=True),
         rt.StraightThroughBernoulli(logits=logits),
     ):
-        torch.testing.assert_close(kl_divergence(law, Bernoulli(0.5)), expected)
+        torch.testing.assert_close(kl_divergence(distribution, Bernoulli(0.5)), expected)
         reverse = kl_divergence(Bernoulli(0.5), Bernoulli(logits=logits))
-        torch.testing.assert_close(kl_divergence(Bernoulli(0.5), law), reverse)
+        torch.testing.assert_close(kl_divergence(Bernoulli(0.5), distribution), reverse)
         other = rt.StraightThroughBernoulli(torch.tensor(0.5))
-        torch.testing.assert_close(kl_divergence(law, other), expected)
+        torch.testing.assert_close(kl_divergence(distribution, other), expected)
     uniform = OneHotCategorical(torch.ones(2))
     hard = rt.GumbelSoftmax(0.5, logits=logits, hard=True)
     expected = kl_divergence(OneHotCategorical(logits=logits), uniform)
     torch.testing.assert_close(kl_divergence(hard, uniform), expected)
 
 
-def test_kl_of_a_point_is_what_pyro_says() -> None:
-    law = rt.BinaryConcrete(0.5, 0.3)
+def test_kl_of_a_point_mass_is_minus_its_log_density() -> None:
+    distribution = rt.BinaryConcrete(0.5, 0.3)
     point = torch.tensor(0.4)
-    torch.testing.assert_close(kl_divergence(Delta(point), law), -law.log_prob(point))
+    torch.testing.assert_close(
+        kl_divergence(Delta(point), distribution), -distribution.log_prob(point)
+    )
 
 
 @pytest.mark.parametrize(
@@ -161,7 +167,7 @@ def test_kl_of_a_point_is_what_pyro_says() -> None:
         (rt.StochasticTimesSmooth(0.5), Bernoulli(0.5)),
         (Normal(0.0, 1.0), rt.LogitBinaryConcrete(0.5, 0.5)),
     ],
-    ids=lambda law: repr(law),
+    ids=lambda distribution: repr(distribution),
 )
 def test_a_pair_without_an_exact_form_says_what_to_use(p, q) -> None:
     with pytest.raises(NotImplementedError, match="rsample_and_log_prob"):

@@ -1,4 +1,4 @@
-"""The Laplace bridge against its specification, the reference, and the laws that it connects."""
+"""The Laplace bridge against its specification, the reference and the distributions it connects."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torch.func import vmap
 
 import relaxit_reference
 import relaxit_torch as rt
+from parametrisation import each_dtype
 from relaxit_reference import load_spec
 from relaxit_torch.laplace_bridge import (
     concentration_from_gaussian,
@@ -58,7 +59,7 @@ def log_sizes(*logs: np.ndarray) -> np.ndarray:
     return 1 + sum(np.max(np.abs(x), axis=-1, keepdims=True) for x in logs)
 
 
-@pytest.mark.equivalence
+@each_dtype
 @given(data=st.data())
 def test_the_gaussian_equals_the_reference(data, dtype: str, device: str) -> None:
     drawn = data.draw(draws("concentration", dtype=dtype))
@@ -68,15 +69,15 @@ def test_the_gaussian_equals_the_reference(data, dtype: str, device: str) -> Non
     compare(mu, expected_mu, log_sizes(np.log(drawn[0])), dtype)
     largest = np.max(1 / drawn[0], axis=-1)[..., None, None]
     compare(covariance, expected_covariance, largest, dtype)
-    law, expected = to_logistic_normal(Dirichlet(a)), REFERENCE.to_logistic_normal(*drawn)
-    compare(law.loc, expected.loc, log_sizes(np.log(drawn[0])), dtype)
-    compare(law.scale, expected.scale, expected.scale, dtype)
+    distribution, expected = to_logistic_normal(Dirichlet(a)), REFERENCE.to_logistic_normal(*drawn)
+    compare(distribution.loc, expected.loc, log_sizes(np.log(drawn[0])), dtype)
+    compare(distribution.scale, expected.scale, expected.scale, dtype)
     size = np.maximum(largest, 0) + 0 * expected_covariance
-    compare(law.projected_covariance, expected_covariance, size, dtype)
-    assert law.batch_shape == a.shape[:-1]
+    compare(distribution.projected_covariance, expected_covariance, size, dtype)
+    assert distribution.batch_shape == a.shape[:-1]
 
 
-@pytest.mark.equivalence
+@each_dtype
 @given(data=st.data())
 def test_the_concentration_equals_the_reference(data, dtype: str, device: str) -> None:
     drawn = data.draw(draws("mu", "variance", dtype=dtype))
@@ -85,19 +86,19 @@ def test_the_concentration_equals_the_reference(data, dtype: str, device: str) -
     compare(found, expected, log_sizes(2 * drawn[0]) * expected, dtype)
 
 
-@pytest.mark.equivalence
+@each_dtype
 @given(data=st.data())
-def test_the_dirichlet_law_equals_the_reference(data, dtype: str, device: str) -> None:
+def test_the_dirichlet_distribution_equals_the_reference(data, dtype: str, device: str) -> None:
     drawn = data.draw(draws("mu", "variance", dtype=dtype))
     loc, scale = tensors([drawn[0], np.sqrt(drawn[1])], dtype, device)
-    law = rt.LogisticNormalSoftmax(loc, scale)
+    distribution = rt.LogisticNormalSoftmax(loc, scale)
     reference = relaxit_reference.LogisticNormalSoftmax(
         drawn[0], scale=scale.cpu().double().numpy()
     )
     expected = REFERENCE.to_dirichlet(reference)
     # The reference projects a full matrix, whose entries cancel where variances differ by 10^6.
     size = log_sizes(2 * drawn[0]) * expected
-    found = to_dirichlet(law).concentration
+    found = to_dirichlet(distribution).concentration
     if dtype == "float64":
         np.testing.assert_allclose(found.cpu().numpy(), expected, rtol=1e-9)
     else:
@@ -114,7 +115,9 @@ def test_both_packages_have_every_direction_of_the_specification(function: str) 
         [name for name, p in signature.parameters.items() if p.kind is not p.KEYWORD_ONLY]
         for signature in signatures
     ]
-    if function != "to_logistic_normal":  # where the reference takes an array for a Dirichlet law
+    if (
+        function != "to_logistic_normal"
+    ):  # the reference takes an array instead of a Dirichlet distribution
         assert positional[0] == positional[1]
     assert getattr(rt.laplace_bridge, function).__doc__
     assert getattr(REFERENCE, function).__doc__
@@ -124,7 +127,9 @@ def test_both_packages_have_every_direction_of_the_specification(function: str) 
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)], ids=str
 )
-def test_from_a_dirichlet_law_and_back_is_the_identity(categories, dtype, tolerance) -> None:
+def test_from_a_dirichlet_distribution_and_back_is_the_identity(
+    categories, dtype, tolerance
+) -> None:
     random = np.random.default_rng(categories)
     a = torch.tensor(10 ** random.uniform(-2, 4, size=(50, categories))).to(dtype)
     a[:, 0], a[:, -1] = 1e-2, 1e4
@@ -141,7 +146,7 @@ def test_from_a_dirichlet_law_and_back_is_the_identity(categories, dtype, tolera
         torch.testing.assert_close(found, a, rtol=tolerance, atol=0.0)
 
 
-def test_the_diagonal_law_is_that_of_the_projected_covariance() -> None:
+def test_the_diagonal_distribution_has_the_projected_covariance() -> None:
     a = torch.tensor([0.3, 2.0, 7.0, 40.0], dtype=torch.float64)
     mu, covariance = gaussian_from_concentration(a)
     # A constant in all entries makes the matrix regular, and the softmax does not see it.
@@ -153,16 +158,16 @@ def test_the_diagonal_law_is_that_of_the_projected_covariance() -> None:
     torch.testing.assert_close(covariance.sum(-1), torch.zeros(4).double(), rtol=0, atol=1e-14)
 
 
-def test_the_log_ratios_approach_those_of_the_dirichlet_law_as_concentrations_grow() -> None:
+def test_the_log_ratios_approach_the_dirichlet_log_ratios_as_concentrations_grow() -> None:
     a = torch.tensor([0.7, 2.0, 5.0], dtype=torch.float64)
     errors = []
     for factor in (10.0, 100.0, 1000.0, 10_000.0):
         grown = factor * a
-        law = to_logistic_normal(Dirichlet(grown))
+        distribution = to_logistic_normal(Dirichlet(grown))
         mean, variance = torch.digamma(grown), torch.polygamma(1, grown)
         exact = (mean[:-1] - mean[-1], variance[:-1].diag() + variance[-1])
         ratios = torch.tensor([[1.0, 0.0, -1.0], [0.0, 1.0, -1.0]], dtype=torch.float64)
-        found = (ratios @ law.loc, ratios @ law.covariance_matrix @ ratios.T)
+        found = (ratios @ distribution.loc, ratios @ distribution.covariance_matrix @ ratios.T)
         errors.append(
             [
                 (exact[0] - found[0]).abs().max().item(),
@@ -177,7 +182,7 @@ def test_the_log_ratios_approach_those_of_the_dirichlet_law_as_concentrations_gr
     assert max(errors[-1]) < 1e-4
 
 
-def test_samples_of_both_laws_agree_for_large_concentrations() -> None:
+def test_samples_of_both_distributions_agree_for_large_concentrations() -> None:
     dirichlet = Dirichlet(torch.tensor([3000.0, 5000.0, 9000.0], dtype=torch.float64))
     torch.manual_seed(1)
     first = dirichlet.sample((100_000,)).log()
@@ -196,7 +201,7 @@ def test_the_bridge_nearly_minimises_the_divergence_for_large_concentrations() -
     for factor in (10.0, 100.0, 1000.0):
         dirichlet = Dirichlet(factor * a)
         bridge = to_logistic_normal(dirichlet)
-        # Of all logistic-normal laws the one with the moments of the log-ratios is the nearest.
+        # The nearest logistic-normal distribution has the moments of the log-ratios.
         best = rt.LogisticNormalSoftmax(
             torch.digamma(factor * a), torch.polygamma(1, factor * a).sqrt()
         )
@@ -207,7 +212,7 @@ def test_the_bridge_nearly_minimises_the_divergence_for_large_concentrations() -
     np.testing.assert_allclose(np.divide(excess[:-1], excess[1:]), 10, rtol=0.15)
 
 
-def test_no_other_law_is_nearer_than_the_one_with_the_same_moments() -> None:
+def test_no_other_distribution_is_nearer_than_the_one_with_the_same_moments() -> None:
     a = torch.tensor([3.0, 2.0, 5.0], dtype=torch.float64)
     loc = torch.digamma(a).requires_grad_()
     scale = torch.polygamma(1, a).sqrt().requires_grad_()
@@ -221,8 +226,8 @@ def test_the_divergence_keeps_its_digits_for_large_concentrations(dtype) -> None
     a = torch.linspace(5e3, 1e4, 1000).to(dtype)
     dirichlet = Dirichlet(a)
     found = kl_divergence(dirichlet, to_logistic_normal(dirichlet)).item()
-    # To leading order: of skewness and variances of log c_k, and of their means, 1 / (2 a) from
-    # those of the bridge. Parts that are common to all categories do not count.
+    # The leading order has two parts: the skewness and variance of log c_k, and its mean, which
+    # is 1 / (2 a) from the bridge. A part that is common to all categories does not count.
     a = a.double()
     means = (a.reciprocal().sum() - 1000**2 / a.sum()) / 8
     expected = a.reciprocal().sum() / 12 - 1000 / (4 * a.sum()) + means
@@ -244,9 +249,9 @@ def test_both_directions_are_differentiable_and_batched() -> None:
         to_dirichlet(to_logistic_normal(Dirichlet(a))).concentration.sum(), a
     )
     torch.testing.assert_close(gradient, torch.ones_like(a))
-    law = to_logistic_normal(Dirichlet(a))
-    assert (law.batch_shape, law.event_shape) == ((2, 3), (4,))
-    assert to_dirichlet(law).batch_shape == (2, 3)
+    distribution = to_logistic_normal(Dirichlet(a))
+    assert (distribution.batch_shape, distribution.event_shape) == ((2, 3), (4,))
+    assert to_dirichlet(distribution).batch_shape == (2, 3)
     rows = a.detach().reshape(6, 4)
 
     def there_and_back(row: torch.Tensor) -> torch.Tensor:
@@ -259,17 +264,41 @@ def test_both_directions_are_differentiable_and_batched() -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_low_precision_is_computed_in_float32_and_rounded_once(dtype) -> None:
     a = torch.tensor([0.5, 2.0, 7.0, 500.0]).to(dtype)
-    law, exact = (to_logistic_normal(Dirichlet(x)) for x in (a, a.float()))
-    assert torch.equal(law.loc, exact.loc.to(dtype))
-    assert torch.equal(law.scale, exact.scale.to(dtype))
-    found = to_dirichlet(law)
+    distribution, exact = (to_logistic_normal(Dirichlet(x)) for x in (a, a.float()))
+    assert torch.equal(distribution.loc, exact.loc.to(dtype))
+    assert torch.equal(distribution.scale, exact.scale.to(dtype))
+    found = to_dirichlet(distribution)
     assert found.concentration.dtype == dtype
-    raised = rt.LogisticNormalSoftmax(law.loc.float(), law.scale.float())
+    raised = rt.LogisticNormalSoftmax(distribution.loc.float(), distribution.scale.float())
     assert torch.equal(found.concentration, to_dirichlet(raised).concentration.to(dtype))
     for low, high in zip(
         gaussian_from_concentration(a), gaussian_from_concentration(a.float()), strict=True
     ):
         assert torch.equal(low, high.to(dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_autocast_lowers_nothing(dtype: torch.dtype) -> None:
+    a = torch.tensor([[0.5, 2.0, 7.0], [1.3, 0.1, 90.0]])
+    mu, covariance = gaussian_from_concentration(a)
+    full = rt.LogisticNormalSoftmax(mu, covariance_matrix=covariance + 0.3 * torch.eye(3))
+
+    def everything() -> list[torch.Tensor]:
+        normal = to_logistic_normal(Dirichlet(a))
+        return [
+            normal.loc,
+            normal.scale,
+            *gaussian_from_concentration(a),
+            concentration_from_gaussian(mu, covariance.diagonal(dim1=-2, dim2=-1)),
+            to_dirichlet(normal).concentration,
+            to_dirichlet(full).concentration,
+        ]
+
+    expected = everything()
+    with torch.autocast("cpu", dtype):
+        found = everything()
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
 
 
 def test_ratios_of_a_hundred_nats_do_not_overflow_on_the_way() -> None:
@@ -309,7 +338,7 @@ POSITIVE = "positive and finite in every entry"
         (
             concentration_from_gaussian,
             ([0.0, 1.0, 2.0], [1.0, 1.0]),
-            "mu and variance must have one size, but got mu (3,), variance (2,)",
+            "mu and variance must have the same last dimension, but got shapes (3,) and (2,)",
         ),
     ],
 )
@@ -317,13 +346,13 @@ def test_an_error_names_parameter_domain_and_value(function, arguments, message:
     with pytest.raises(ValueError) as error:  # noqa: PT011 (the whole message is compared)
         function(*map(torch.tensor, arguments))
     assert str(error.value) == message
-    if "one size" not in message:
+    if "dimension" not in message:
         function(*map(torch.tensor, arguments), validate_args=False)
 
 
 def test_other_distributions_are_refused_by_name() -> None:
-    law = to_logistic_normal(Dirichlet(torch.ones(3)))
+    distribution = to_logistic_normal(Dirichlet(torch.ones(3)))
     with pytest.raises(TypeError, match="dirichlet must be a Dirichlet distribution, but got Logi"):
-        to_logistic_normal(law)
+        to_logistic_normal(distribution)
     with pytest.raises(TypeError, match="must be a LogisticNormalSoftmax, but got Dirichlet"):
         to_dirichlet(Dirichlet(torch.ones(3)))

@@ -8,16 +8,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parametrisation import each_dtype, each_spec, each_spec_and_parameters
 from relaxit_reference import Spec, load_specs
-from relaxit_reference.domains import Independent, Interval, Simplex
-from relaxit_reference.spec import Case
-from relaxit_reference.testing import strategies
-from relaxit_reference.testing.conditioning import (
+from relaxit_reference.comparison.messages import reproduction
+from relaxit_reference.comparison.quadrature import total_mass
+from relaxit_reference.comparison.rounding import (
     log_prob_from_noise_tolerance,
     log_prob_tolerance,
 )
-from relaxit_reference.testing.messages import reproduction
-from relaxit_reference.testing.statistics import total_mass
+from relaxit_reference.domains import Independent, Interval, Simplex
+from relaxit_reference.spec import Case
+from relaxit_reference.testing import strategies
 
 CASES = [
     pytest.param(variant, case, id=f"{variant}: {case.why}")
@@ -27,8 +28,8 @@ CASES = [
 ]
 
 
-def compare_at(spec: Spec, parameters, value: np.ndarray, dtype: str, build_law) -> None:
-    found = build_law(spec, parameters, dtype).logpdf(value)
+def compare_at(spec: Spec, parameters, value: np.ndarray, dtype: str, build_distribution) -> None:
+    found = build_distribution(spec, parameters, dtype).logpdf(value)
     expected = spec.reference_class(**parameters, **spec.arguments).logpdf(value, dtype)
     tolerance = log_prob_tolerance(spec, parameters, value, expected, dtype)
     with np.errstate(invalid="ignore"):  # -inf - -inf, where they are equal
@@ -37,26 +38,34 @@ def compare_at(spec: Spec, parameters, value: np.ndarray, dtype: str, build_law)
     assert np.all(equal), f"torch: {found}\nreference: {expected}\n{script}"
 
 
+@each_dtype
+@each_spec
 @given(data=st.data())
-def test_log_prob_equals_the_reference_at_samples(data, spec: Spec, dtype: str, build_law) -> None:
+def test_log_prob_equals_the_reference_at_samples(
+    data, spec: Spec, dtype: str, build_distribution
+) -> None:
     parameters = data.draw(strategies.parameters(spec, dtype=dtype))
     noise = data.draw(strategies.noise(spec, parameters, dtype))
-    value = build_law(spec, parameters, dtype).relax(noise)
-    compare_at(spec, parameters, value, dtype, build_law)
+    value = build_distribution(spec, parameters, dtype).relax(noise)
+    compare_at(spec, parameters, value, dtype, build_distribution)
 
 
+@each_dtype
+@each_spec
 @given(data=st.data())
 def test_log_prob_equals_the_reference_anywhere_in_the_support(
-    data, spec: Spec, dtype: str, build_law
+    data, spec: Spec, dtype: str, build_distribution
 ) -> None:
     parameters = data.draw(strategies.parameters(spec, dtype=dtype))
     value = data.draw(strategies.values(spec, parameters, dtype))
-    compare_at(spec, parameters, value, dtype, build_law)
+    compare_at(spec, parameters, value, dtype, build_distribution)
 
 
+@each_dtype
+@each_spec
 @given(data=st.data())
-def test_log_prob_at_the_edge_is_that_of_the_nearest_interior_number(
-    data, spec: Spec, dtype: str, build_law
+def test_log_prob_at_the_edge_equals_the_nearest_interior_number(
+    data, spec: Spec, dtype: str, build_distribution
 ) -> None:
     support = spec.relax.support
     each = support.of if isinstance(support, Independent) else support
@@ -64,27 +73,31 @@ def test_log_prob_at_the_edge_is_that_of_the_nearest_interior_number(
     if not saturates:
         pytest.skip(f"no floating-point number is at an edge of {spec.relax.support.describe()}")
     parameters = data.draw(strategies.parameters(spec, dtype=dtype))
-    law = spec.reference_class(**parameters, **spec.arguments)
+    distribution = spec.reference_class(**parameters, **spec.arguments)
     value = data.draw(strategies.values(spec, parameters, dtype))
     vertices = np.eye(value.shape[-1]) if isinstance(each, Simplex) else None
-    corner = law.harden(value) if vertices is None else vertices[np.argmax(value, axis=-1)]
-    compare_at(spec, parameters, corner, dtype, build_law)
-    reachable = law.logpdf(corner) > -np.inf
-    assert np.all(np.isfinite(build_law(spec, parameters, dtype).logpdf(corner)[reachable]))
+    corner = distribution.harden(value) if vertices is None else vertices[np.argmax(value, axis=-1)]
+    compare_at(spec, parameters, corner, dtype, build_distribution)
+    reachable = distribution.logpdf(corner) > -np.inf
+    assert np.all(
+        np.isfinite(build_distribution(spec, parameters, dtype).logpdf(corner)[reachable])
+    )
 
 
+@each_dtype
+@each_spec
 @given(data=st.data())
 def test_log_prob_from_noise_equals_the_reference_at_every_temperature(
-    data, spec: Spec, dtype: str, build_law
+    data, spec: Spec, dtype: str, build_distribution
 ) -> None:
     parameters = data.draw(strategies.parameters(spec, dtype=dtype))
     noise = data.draw(strategies.noise(spec, parameters, dtype))
-    law = build_law(spec, parameters, dtype)
+    distribution = build_distribution(spec, parameters, dtype)
     reference = spec.reference_class(**parameters, **spec.arguments)
-    found = law.logpdf_from_noise(noise)
+    found = distribution.logpdf_from_noise(noise)
     if spec.relax.support.discrete:
-        # Which of two states a rounded score decides for is the business of `relax`.
-        value = law.relax(noise)
+        # The tests of `relax` check which of two states a rounded score decides for.
+        value = distribution.relax(noise)
         expected = reference.logpdf(value)
         tolerance = log_prob_tolerance(spec, parameters, value, expected, dtype)
     else:
@@ -96,6 +109,7 @@ def test_log_prob_from_noise_equals_the_reference_at_every_temperature(
     )
 
 
+@each_spec
 def test_rsample_and_log_prob_scores_the_sample_from_its_own_noise(spec: Spec, build) -> None:
     parameters = strategies.random_parameters(
         spec, np.random.default_rng(0), batch_shape=(4,), ranges={"temperature": (0.02, 0.05)}
@@ -111,7 +125,10 @@ def test_rsample_and_log_prob_scores_the_sample_from_its_own_noise(spec: Spec, b
     assert torch.equal(log_prob, distribution.log_prob_from_noise(noise))
 
 
-def test_the_density_integrates_to_one(spec: Spec, names: tuple[str, ...], build_law) -> None:
+@each_spec_and_parameters
+def test_the_density_integrates_to_one(
+    spec: Spec, names: tuple[str, ...], build_distribution
+) -> None:
     parameters = strategies.random_parameters(
         spec,
         np.random.default_rng(7),
@@ -122,15 +139,15 @@ def test_the_density_integrates_to_one(spec: Spec, names: tuple[str, ...], build
     # The trapezoidal rule is exact to 1e-10 on moderate ranges, Gauss-Legendre panels between atoms
     # on the typical ones; the requirement is 1e-8.
     reference = spec.reference_class(**parameters, **spec.arguments)
-    mass = total_mass(reference, build_law(spec, parameters).logpdf)
+    mass = total_mass(reference, build_distribution(spec, parameters).logpdf)
     np.testing.assert_allclose(mass, 1, rtol=0, atol=1e-8)
 
 
 @pytest.mark.equivalence
 @pytest.mark.parametrize(("of", "case"), CASES)
-def test_log_prob_equals_the_50_digit_value(of: Spec, case: Case, build_law) -> None:
+def test_log_prob_equals_the_50_digit_value(of: Spec, case: Case, build_distribution) -> None:
     parameters = {name: np.asarray(value, float) for name, value in case.parameters.items()}
     value, stated = np.asarray(case.value, float), np.asarray(case.log_prob)
-    found = build_law(of, parameters).logpdf(value)
+    found = build_distribution(of, parameters).logpdf(value)
     tolerance = log_prob_tolerance(of, parameters, value, stated, "float64")
     assert found == stated or abs(found - stated) <= tolerance, f"torch: {found}, mpmath: {stated}"

@@ -1,4 +1,4 @@
-"""What the logistic-normal law must show beyond the checks that all laws have in common."""
+"""What the logistic-normal distribution must show beyond the checks of all distributions."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def positive_definite(random: np.random.Generator, *batch: int) -> np.ndarray:
     return factor @ np.swapaxes(factor, -2, -1) + 0.1 * np.eye(K)
 
 
-def laws(seed: int, *batch: int) -> dict[str, rt.LogisticNormalSoftmax]:
-    """One law for each way to give the spread, all of them different."""
+def distributions(seed: int, *batch: int) -> dict[str, rt.LogisticNormalSoftmax]:
+    """One distribution for each way to give the spread, all of them different."""
     random = np.random.default_rng(seed)
     loc = torch.tensor(random.normal(size=(3, *batch, K)))
     matrices = torch.tensor(positive_definite(random, 2, *batch))
@@ -41,7 +41,7 @@ def laws(seed: int, *batch: int) -> dict[str, rt.LogisticNormalSoftmax]:
     }
 
 
-def test_full_and_diagonal_agree_where_they_are_the_same_law() -> None:
+def test_full_and_diagonal_agree_where_they_are_the_same_distribution() -> None:
     scale = torch.tensor([0.01, 1.0, 30.0, 2.0, 0.5], dtype=torch.float64)
     loc = torch.linspace(-2, 2, K, dtype=torch.float64)
     diagonal = rt.LogisticNormalSoftmax(loc, scale)
@@ -85,14 +85,14 @@ def test_what_the_softmax_does_not_see_changes_nothing() -> None:
     np.testing.assert_allclose(reference.logpdf(value.numpy()), first.log_prob(value), rtol=1e-11)
 
 
-def test_the_projected_moments_are_those_of_the_projection() -> None:
+def test_the_projected_moments_are_the_moments_of_the_projection() -> None:
     projection = torch.eye(K, dtype=torch.float64) - 1 / K
-    for law in laws(2, 3).values():
-        torch.testing.assert_close(law.projected_mean, law.loc @ projection)
-        expected = projection @ law.covariance_matrix @ projection
-        torch.testing.assert_close(law.projected_covariance, expected)
+    for distribution in distributions(2, 3).values():
+        torch.testing.assert_close(distribution.projected_mean, distribution.loc @ projection)
+        expected = projection @ distribution.covariance_matrix @ projection
+        torch.testing.assert_close(distribution.projected_covariance, expected)
         torch.testing.assert_close(
-            law.projected_variance, expected.diagonal(dim1=-2, dim2=-1).clone()
+            distribution.projected_variance, expected.diagonal(dim1=-2, dim2=-1).clone()
         )
 
 
@@ -118,13 +118,15 @@ def test_scales_of_many_orders_of_magnitude_lose_no_digits(dtype, decades: int) 
     # One category of little variance at most: two would fix each other's log-ratio to more digits
     # than a value has.
     scale = torch.where(scale == scale.amin(-1, keepdim=True), scale, scale.clamp(min=1.0))
-    law = rt.LogisticNormalSoftmax(loc, scale, validate_args=False)
+    distribution = rt.LogisticNormalSoftmax(loc, scale, validate_args=False)
     value = torch.softmax(torch.tensor(random.normal(size=(40, K))), -1).to(dtype)
     rows = zip(loc.tolist(), scale.tolist(), value.tolist(), strict=True)
     expected = [exact_log_density(*row) for row in rows]
     # Some ten terms of size up to 5 log(10^12).
     tolerance = 100 * torch.finfo(dtype).eps
-    np.testing.assert_allclose(law.log_prob(value).double(), expected, rtol=tolerance, atol=0)
+    np.testing.assert_allclose(
+        distribution.log_prob(value).double(), expected, rtol=tolerance, atol=0
+    )
 
 
 @pytest.mark.parametrize("spread", ["scale", "scale_tril"])
@@ -134,27 +136,30 @@ def test_a_common_constant_that_dwarfs_the_scales_is_taken_away(spread: str) -> 
     wide = rt.LogisticNormalSoftmax(loc.double(), scale.double())
     value = wide.sample((20,)).float()
     spreads = {"scale": scale, "scale_tril": scale.diag_embed()}
-    law = rt.LogisticNormalSoftmax(loc, **{spread: spreads[spread]})
+    distribution = rt.LogisticNormalSoftmax(loc, **{spread: spreads[spread]})
     expected = [exact_log_density(loc.tolist(), scale.tolist(), row) for row in value.tolist()]
     # `log c - mu` is rounded to half an ulp of 32, 2e-6: a fiftieth of the second scale. Within
     # five standard deviations the density changes by a tenth then, for two such categories twice.
-    np.testing.assert_allclose(law.log_prob(value).double(), expected, rtol=0, atol=0.2)
+    np.testing.assert_allclose(distribution.log_prob(value).double(), expected, rtol=0, atol=0.2)
 
 
 def exact_divergence(p: rt.LogisticNormalSoftmax, q: rt.LogisticNormalSoftmax) -> Tensor:
     """Of the normal log-ratios, with the matrix A written out."""
     A = torch.cat([torch.eye(K - 1), -torch.ones(K - 1, 1)], -1).double()
-    pairs = [(law.loc @ A.T, A @ law.covariance_matrix @ A.T) for law in (p, q)]
+    pairs = [
+        (distribution.loc @ A.T, A @ distribution.covariance_matrix @ A.T)
+        for distribution in (p, q)
+    ]
     normal = [torch.distributions.MultivariateNormal(m, S) for m, S in pairs]
     return kl_divergence(*normal)
 
 
-@pytest.mark.parametrize("pair", list(itertools.product(laws(4), repeat=2)), ids=str)
-def test_the_divergence_is_that_of_the_log_ratios(pair: tuple[str, str]) -> None:
-    p, q = laws(4, 3)[pair[0]], laws(5, 3)[pair[1]]
+@pytest.mark.parametrize("pair", list(itertools.product(distributions(4), repeat=2)), ids=str)
+def test_the_divergence_is_the_divergence_of_the_log_ratios(pair: tuple[str, str]) -> None:
+    p, q = distributions(4, 3)[pair[0]], distributions(5, 3)[pair[1]]
     torch.testing.assert_close(kl_divergence(p, q), exact_divergence(p, q))
     # Batches broadcast, and one matrix may serve a whole batch.
-    single, wide = laws(6)[pair[1]], laws(7, 2, 1)[pair[1]]
+    single, wide = distributions(6)[pair[1]], distributions(7, 2, 1)[pair[1]]
     torch.testing.assert_close(kl_divergence(p, single), exact_divergence(p, single))
     torch.testing.assert_close(kl_divergence(single, p), exact_divergence(single, p))
     torch.testing.assert_close(kl_divergence(p, wide), exact_divergence(p.expand((2, 3)), wide))
@@ -173,17 +178,17 @@ def test_the_divergence_of_very_different_scales_loses_no_digits(dtype) -> None:
 
 
 @pytest.mark.parametrize("spread", ["scale", "scale_tril"])
-def test_the_divergence_of_a_dirichlet_law_is_its_integral(spread: str) -> None:
+def test_the_divergence_of_a_dirichlet_distribution_is_its_integral(spread: str) -> None:
     concentration = torch.tensor([[0.5, 2.0, 5.0], [20.0, 9.0, 3.0]], dtype=torch.float64)
     dirichlet = Dirichlet(concentration)
     spreads = {
         "scale": torch.tensor([0.5, 1.0, 2.0]).double(),
         "scale_tril": torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.7, 0.0], [-0.4, 0.2, 0.9]]).double(),
     }
-    law = rt.LogisticNormalSoftmax(
+    distribution = rt.LogisticNormalSoftmax(
         torch.tensor([0.3, -0.4, 0.0]).double(), **{spread: spreads[spread]}
     )
-    # Log-ratios of which a density of exponential tails, exp(-|y| / 2), has left 1e-17 at the end.
+    # At the last log-ratio the tail of the density, exp(-|y| / 2), is 1e-17.
     step = 0.1
     axis = torch.arange(-80, 80 + step / 2, step, dtype=torch.float64)
     log_value = torch.log_softmax(
@@ -193,28 +198,32 @@ def test_the_divergence_of_a_dirichlet_law_is_its_integral(spread: str) -> None:
     log_p = ((concentration - 1) * log_value).sum(-1) - (
         torch.lgamma(concentration).sum(-1) - torch.lgamma(concentration.sum(-1))
     )
-    reference = LogisticNormalSoftmax(law.loc.numpy(), **{spread: spreads[spread].numpy()})
-    log_q = torch.tensor(reference._log_normal((log_value - law.loc).numpy())) - jacobian
+    reference = LogisticNormalSoftmax(distribution.loc.numpy(), **{spread: spreads[spread].numpy()})
+    log_q = torch.tensor(reference._log_normal((log_value - distribution.loc).numpy())) - jacobian
     weight = (log_p + jacobian).exp() * step**2
     torch.testing.assert_close(weight.sum(0), torch.ones(2).double(), rtol=0, atol=1e-10)
     expected = (weight * (log_p - log_q)).sum(0)
-    torch.testing.assert_close(kl_divergence(dirichlet, law), expected, rtol=1e-8, atol=0.0)
+    torch.testing.assert_close(
+        kl_divergence(dirichlet, distribution), expected, rtol=1e-8, atol=0.0
+    )
 
 
-def test_the_divergence_to_a_dirichlet_law_says_what_to_do_instead() -> None:
-    law = laws(8)["scale"]
+def test_the_divergence_to_a_dirichlet_distribution_says_what_to_do_instead() -> None:
+    distribution = distributions(8)["scale"]
     dirichlet = Dirichlet(torch.ones(K))
     with pytest.raises(NotImplementedError, match=r"laplace_bridge\.to_dirichlet\(p\), q\)"):
-        kl_divergence(law, dirichlet)
-    assert kl_divergence(rt.laplace_bridge.to_dirichlet(law), dirichlet.expand(())).isfinite()
+        kl_divergence(distribution, dirichlet)
+    assert kl_divergence(
+        rt.laplace_bridge.to_dirichlet(distribution), dirichlet.expand(())
+    ).isfinite()
 
 
-def test_there_is_no_discrete_variable_and_the_error_says_which_law_has_one() -> None:
-    law = laws(9)["scale"]
+def test_there_is_no_discrete_variable_and_the_error_says_which_distribution_has_one() -> None:
+    distribution = distributions(9)["scale"]
     with pytest.raises(NotImplementedError, match="take InvertibleGaussian"):
-        _ = law.discrete
+        _ = distribution.discrete
     with pytest.raises(NotImplementedError, match="has no hardening map"):
-        law.harden(law.sample())
+        distribution.harden(distribution.sample())
 
 
 def test_one_matrix_is_factorised_once() -> None:
@@ -225,13 +234,13 @@ def test_one_matrix_is_factorised_once() -> None:
             names.append(func._schema.name)
             return func(*args, **(kwargs or {}))
 
-    law = rt.LogisticNormalSoftmax(
-        torch.zeros(100, K), covariance_matrix=torch.eye(K), validate_args=False
-    )
     with Names():
-        law.log_prob(law.sample((3,)))
-        law.rsample_and_log_prob()
-        law.expand((2, 100)).sample()
+        distribution = rt.LogisticNormalSoftmax(
+            torch.zeros(100, K), covariance_matrix=torch.eye(K), validate_args=False
+        )
+        distribution.log_prob(distribution.sample((3,)))
+        distribution.rsample_and_log_prob()
+        distribution.expand((2, 100)).sample()
     assert names.count("aten::linalg_cholesky_ex") == 1
 
 
@@ -283,7 +292,7 @@ def large() -> dict[str, tuple]:
     noise = torch.randn(MANY)
     value = torch.softmax(torch.randn(MANY), -1)
 
-    def law() -> rt.LogisticNormalSoftmax:
+    def distribution() -> rt.LogisticNormalSoftmax:
         return rt.LogisticNormalSoftmax(loc, scale, validate_args=False)
 
     def dirichlet() -> Dirichlet:
@@ -291,15 +300,15 @@ def large() -> dict[str, tuple]:
 
     to_logistic_normal = rt.laplace_bridge.to_logistic_normal
     return {
-        "relax": lambda: law().relax(noise),
-        "log_prob": lambda: law().log_prob(value),
-        "log_prob_from_noise": lambda: law().log_prob_from_noise(noise),
-        "projected_mean": lambda: law().projected_mean,
-        "projected_variance": lambda: law().projected_variance,
-        "kl": lambda: kl_divergence(law(), law()),
-        "kl of a Dirichlet law": lambda: kl_divergence(dirichlet(), law()),
+        "relax": lambda: distribution().relax(noise),
+        "log_prob": lambda: distribution().log_prob(value),
+        "log_prob_from_noise": lambda: distribution().log_prob_from_noise(noise),
+        "projected_mean": lambda: distribution().projected_mean,
+        "projected_variance": lambda: distribution().projected_variance,
+        "kl": lambda: kl_divergence(distribution(), distribution()),
+        "kl of a Dirichlet": lambda: kl_divergence(dirichlet(), distribution()),
         "bridge": lambda: to_logistic_normal(dirichlet()).log_prob(value),
-        "bridge back": lambda: rt.laplace_bridge.to_dirichlet(law()).concentration,
+        "bridge back": lambda: rt.laplace_bridge.to_dirichlet(distribution()).concentration,
         "round trip": lambda: (
             rt.laplace_bridge.to_dirichlet(to_logistic_normal(dirichlet())).concentration
         ),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from relaxit_reference import Spec, load_specs
-from relaxit_reference.testing.statistics import total_mass
+from relaxit_reference.comparison.quadrature import total_mass
 
 MIXED = [
     pytest.param(spec, names, id=f"{spec}-by {' and '.join(names)}")
@@ -20,12 +20,14 @@ MIXED = [
 
 @pytest.mark.equivalence
 @pytest.mark.parametrize(("of", "names"), MIXED)
-def test_atoms_and_density_have_mass_one_at_the_corners(of: Spec, names, build_law) -> None:
+def test_atoms_and_density_have_mass_one_at_the_corners(
+    of: Spec, names, build_distribution
+) -> None:
     units = np.array(list(itertools.product([0.0, 0.5, 1.0], repeat=len(names))))
     parameters = {
         name: of.parameters[name].domain.place(unit, of.parameters[name].typical)
         for name, unit in zip(names, units.T, strict=True)
     }
     reference = of.reference_class(**parameters, **of.arguments)
-    mass = total_mass(reference, build_law(of, parameters).logpdf)
+    mass = total_mass(reference, build_distribution(of, parameters).logpdf)
     np.testing.assert_allclose(mass, 1, rtol=0, atol=1e-8)

@@ -40,7 +40,7 @@ def trained(family: type[Gates], size: int = 6, **options) -> Gates:
 
 
 def open_values(gates: Gates, value: Tensor) -> Tensor:
-    """Where gates are open: the relaxed bits of correlated ones where their hardened ones are."""
+    """Where gates are open. Correlated gates are relaxed bits, open where they harden to 1."""
     return value > (0.5 if isinstance(gates, CorrelatedGates) else 0)
 
 
@@ -108,7 +108,7 @@ def test_gates_of_evaluation_are_the_same_each_time_and_draw_nothing(family) -> 
         (CorrelatedGates, [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]),
     ],
 )
-def test_gates_of_evaluation_are_those_of_the_paper(family, expected) -> None:
+def test_gates_of_evaluation_follow_the_formulas_of_the_papers(family, expected) -> None:
     torch.testing.assert_close(
         trained(family).deterministic_gate.detach(), torch.tensor(expected), rtol=0, atol=1e-5
     )
@@ -138,7 +138,7 @@ def test_gates_of_channels(family) -> None:
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 1), (), (6, 5)])
-def test_an_input_of_another_number_of_features_is_refused(family, shape) -> None:
+def test_an_input_with_another_number_of_features_is_refused(family, shape) -> None:
     words = r"input must have a shape that ends with \(6,\), but got " + str(shape).translate(
         {ord("("): r"\(", ord(")"): r"\)"}
     )
@@ -208,7 +208,7 @@ def test_gates_are_made_without_values_and_reset_later(family) -> None:
         ),
     ],
 )
-def test_what_gates_cannot_be_is_refused(family, options, words: str) -> None:
+def test_bad_options_of_gates_are_refused(family, options, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         family(4, **options)
 
@@ -249,7 +249,7 @@ def two_moons(generator: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_the_gates_that_stay_open_are_those_of_the_relevant_features(family, seed: int) -> None:
+def test_only_the_gates_of_relevant_features_stay_open(family, seed: int) -> None:
     points, label = two_moons(torch.Generator().manual_seed(seed))
     torch.manual_seed(seed)
     options = [torch.corrcoef(points.T)] if family is CorrelatedGates else []
@@ -318,7 +318,7 @@ def test_a_schedule_goes_on_where_it_was_saved(curve) -> None:
         ({"steps": 0}, "steps must be an integer of at least 1, but got 0"),
     ],
 )
-def test_what_a_schedule_cannot_be_is_refused(change, words: str) -> None:
+def test_bad_options_of_a_schedule_are_refused(change, words: str) -> None:
     arguments = {"curve": "linear", "start": 1.0, "end": 0.1, "steps": 5} | change
     with pytest.raises(ValueError, match=words):
         TemperatureSchedule(**arguments)

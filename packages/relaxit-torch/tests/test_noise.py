@@ -75,36 +75,7 @@ def test_gumbel_noise_resolves_the_smallest_exponentials() -> None:
     torch.testing.assert_close(smallest, expected, rtol=2.0**-19, atol=0.0)
 
 
-def test_every_double_gives_a_finite_number() -> None:
-    ends = torch.tensor([2.0**-55, 2.0**-53, 0.5, 1 - 2.0**-52, 1 - 2.0**-53], dtype=torch.float64)
-    uniform = noise.uniform_from_double(ends.clone()).float()
-    assert ((uniform > 0) & (uniform < 1)).all()
-    gumbel = noise.gumbel_from_double(ends.clone()).float()
-    assert torch.isfinite(gumbel).all()
-    assert gumbel.max().item() == pytest.approx(53 * math.log(2), rel=1e-6)
-    logistic = noise.logistic_from_double(ends.clone()).float()
-    assert torch.isfinite(logistic).all()
-    assert logistic.max().item() == pytest.approx(53 * math.log(2), rel=1e-6)
-    assert logistic.min().item() == pytest.approx(-55 * math.log(2), rel=1e-6)
-
-
-def test_the_least_and_the_greatest_double_that_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That torch scales its multiples of 2^-53 to what was asked for, without an end."""
-    asked = {}
-
-    def draw(self: torch.Tensor, low: float, high: float) -> torch.Tensor:
-        asked["ends"] = low, high
-        return self.fill_(0.5)
-
-    monkeypatch.setattr(torch.Tensor, "uniform_", draw)
-    noise.gumbel(torch.Size([2]), dtype=torch.float32, device=torch.device("cpu"))
-    low, high = torch.tensor(asked["ends"], dtype=torch.float64)
-    multiples = torch.tensor([0, 1, 2**53 - 1], dtype=torch.float64) * 2.0**-53
-    drawn = multiples * (high - low) + low
-    assert ((drawn > 0) & (drawn < 1)).all()
-
-
-@pytest.mark.parametrize("count", [noise.FEW, 50 * noise.FEW], ids=["few", "many"])
+@pytest.mark.parametrize("count", [2048, 102_400], ids=["few", "many"])
 @pytest.mark.parametrize("dtype", WIDTHS, ids=str)
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_the_law_of_the_noise(law, dtype: torch.dtype, count: int, device: str) -> None:
@@ -170,7 +141,7 @@ def test_float16_noise_is_finite(count: int, device: str) -> None:
         assert torch.isfinite(drawn).all()
 
 
-@pytest.mark.parametrize("count", [noise.FEW, noise.FEW + 1], ids=["few", "many"])
+@pytest.mark.parametrize("count", [2048, 2049], ids=["few", "many"])
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_vmap_draws_noise_of_its_own_for_each_element(law, count: int) -> None:
     def draw(x: torch.Tensor) -> torch.Tensor:

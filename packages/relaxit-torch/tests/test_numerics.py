@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import relaxit_torch
+from parametrisation import each_spec
 from relaxit_reference import Spec, load_specs
 from relaxit_reference.domains import (
     Arrangement,
@@ -32,7 +33,7 @@ BATCH = 400
 
 
 def specs_where(condition: Callable[[Spec], bool]) -> pytest.MarkDecorator:
-    """Parametrises over the specifications of which a property can be asked at all."""
+    """Runs a test for the specifications to which it applies."""
     specs = [
         variant for spec in load_specs() if spec.kind != "map" for variant in spec.with_variants()
     ]
@@ -78,7 +79,7 @@ def extreme(build, leaves):
             parameter = spec.parameters[name]
             domain = each(parameter.domain)
             if not domain.event_dim:
-                # What rounding moves out of the domain, such as 1 - 1e-6, is not asked for.
+                # Skips numbers that rounding moves out of the domain, such as 1 - 1e-6.
                 held = domain.contains(rounded(drawn[name], precision))
                 middle = domain.place(np.full(drawn[name].shape, 0.5), parameter.typical)
                 drawn[name] = np.where(held, drawn[name], middle)
@@ -88,7 +89,7 @@ def extreme(build, leaves):
         distribution = build(spec, parameters, validate_args=validate_args)
         torch.manual_seed(0)
         usual = distribution.noise((16,))
-        low, high = NOISE_RANGE[spec.noise.law]
+        low, high = NOISE_RANGE[spec.noise.distribution]
         choice = torch.randint(4, usual.shape, device=usual.device)
         noise = torch.where(choice == 0, low, torch.where(choice == 1, high, usual))
         noise[0], noise[1] = low, high
@@ -98,7 +99,7 @@ def extreme(build, leaves):
 
 
 def weighted(tensor: torch.Tensor) -> torch.Tensor:
-    """A sum that no symmetry makes constant (that of a softmax is 1 whatever the parameters)."""
+    """A sum that no symmetry makes constant (the sum of a softmax is always 1)."""
     weights = torch.linspace(-1, 1, tensor.numel(), dtype=tensor.dtype, device=tensor.device)
     return (tensor.masked_fill(tensor == -torch.inf, 0) * weights.reshape(tensor.shape)).sum()
 
@@ -116,6 +117,7 @@ def assert_gradients_are_numbers(of: str, output: torch.Tensor, inputs: dict) ->
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
+@each_spec
 def test_values_are_in_the_support_and_log_densities_finite(
     spec: Spec, precision: str, extreme
 ) -> None:
@@ -129,6 +131,7 @@ def test_values_are_in_the_support_and_log_densities_finite(
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
+@each_spec
 def test_gradients_of_values_are_numbers(spec: Spec, precision: str, extreme) -> None:
     for names in spec.parameterisations():
         parameters, distribution, noise = extreme(spec, names, precision)
@@ -137,6 +140,7 @@ def test_gradients_of_values_are_numbers(spec: Spec, precision: str, extreme) ->
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
+@each_spec
 def test_gradients_of_log_densities_are_numbers(spec: Spec, precision: str, extreme) -> None:
     for names in spec.parameterisations():
         parameters, distribution, noise = extreme(spec, names, precision)
@@ -149,6 +153,7 @@ def test_gradients_of_log_densities_are_numbers(spec: Spec, precision: str, extr
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
+@each_spec
 def test_gradients_through_the_density_of_a_sample_are_numbers(
     spec: Spec, precision: str, extreme
 ) -> None:
@@ -168,7 +173,8 @@ def test_gradients_through_the_density_of_a_sample_are_numbers(
 
 
 @pytest.mark.parametrize("number", [0.01, 10.0])
-def test_gradients_are_numbers_where_a_parameter_is_one(
+@each_spec
+def test_gradients_are_numbers_where_a_parameter_is_a_python_number(
     spec: Spec, number: float, extreme, build
 ) -> None:
     for names in spec.parameterisations():
@@ -231,29 +237,32 @@ def test_an_impossible_category_is_never_chosen_and_makes_no_nan(
                 if not accepted or not of.parameters[name].shape:
                     continue
                 arrays[name][:10] = event
-                law = of.reference_class(**arrays, **of.arguments)
+                reference = of.reference_class(**arrays, **of.arguments)
                 numbers = {}
                 if scalars == "numbers":
                     plain = [name for name in names if not of.parameters[name].shape]
                     numbers = {key: float(arrays.pop(key)[0]) for key in plain}
                 parameters = leaves(arrays, precision)
                 distribution = build(of, {**parameters, **numbers}, validate_args=False)
-                check_impossible(distribution, parameters, law, f"{name} = {event}")
+                check_impossible(distribution, parameters, reference, f"{name} = {event}")
 
 
-def check_impossible(distribution, parameters: dict, law, where: str) -> None:
+def check_impossible(distribution, parameters: dict, reference, where: str) -> None:
     torch.manual_seed(0)
     noise = distribution.noise((20,)).requires_grad_()
     value = distribution.relax(noise)
-    never = torch.as_tensor(law.pi == 0, device=value.device)
+    never = torch.as_tensor(reference.pi == 0, device=value.device)
     # Noise and values may have rows, between the batch and the categories.
     of_noise, impossible = (
         never.reshape(*never.shape[:-1], *(1,) * rows, -1).expand(tensor.shape)
-        for tensor, rows in ((noise, len(law.noise_shape) - 1), (value, len(law.event_shape) - 1))
+        for tensor, rows in (
+            (noise, len(reference.noise_shape) - 1),
+            (value, len(reference.event_shape) - 1),
+        )
     )
     assert impossible.any()
-    # Exactly 0, or its logarithm: whichever the reference has.
-    nothing = torch.as_tensor(law.relaxed(noise.detach().double().cpu().numpy())).to(value)
+    # Exactly 0, or minus infinity where the reference has logarithms.
+    nothing = torch.as_tensor(reference.relaxed(noise.detach().double().cpu().numpy())).to(value)
     assert torch.equal(value[impossible], nothing[impossible]), f"{where} is chosen"
     assert not distribution.harden(value)[impossible].any(), f"{where} is chosen"
     without = distribution.relax(torch.where(of_noise, 0, noise))
@@ -270,14 +279,14 @@ def check_impossible(distribution, parameters: dict, law, where: str) -> None:
         assert_gradients_are_numbers(f"{of} at {where}", output, inputs)
 
 
-def test_a_category_of_the_least_number_is_a_possible_one() -> None:
-    """`finfo.min` is a usual mask: not impossible, but without what its density takes."""
+def test_a_category_with_the_smallest_number_is_possible() -> None:
+    """`finfo.min` is a usual mask. Such a category is possible, with a very small density."""
     least = torch.finfo(torch.float32).min
-    for law, value in (
+    for distribution, value in (
         (relaxit_torch.GumbelSoftmax, torch.tensor([0.5, 0.3, 0.2])),
         (relaxit_torch.ExpGumbelSoftmax, torch.tensor([0.5, 0.3, 0.2]).log()),
     ):
-        masked = law(0.5, logits=torch.tensor([0.0, 0.0, least]))
+        masked = distribution(0.5, logits=torch.tensor([0.0, 0.0, least]))
         assert masked.log_prob(value) < 0.9 * least
 
 
@@ -307,10 +316,10 @@ def test_small_probabilities_are_not_clamped(of: Spec, build, mild_parameters) -
     distribution = build(of, parameters, "float32")
     logits = distribution.logits
     found = logits[0] - logits[1] + math.log(0.5) if categorical else logits
-    # The logarithm is exact to an ulp of 69, that of 1e-30 in float32 to half an ulp of 1e-30.
+    # The logarithm is exact to an ulp of 69. In float32 1e-30 itself is rounded by half an ulp.
     assert bool(((found - math.log(tiny)).abs() < 1e-5).all())
     if not set(names) <= {"temperature", "probs"}:
-        return  # the discrete law has another probability, that of the stretched variable
+        return  # a mixed distribution: the discrete probability belongs to the stretched variable
     values = torch.tensor([1.0, 0.0, 0.0] if logits.dim() else 1.0, device=logits.device)
     if of.event_dim > 1:  # all arrays of which it is the first row
         arrays = torch.as_tensor(Arrangement().states(distribution.event_shape)).to(values)
@@ -324,7 +333,7 @@ def test_small_probabilities_are_not_clamped(of: Spec, build, mild_parameters) -
 def test_samples_of_100_000_categories_are_in_the_support(
     of: Spec, precision: str, build, mild_parameters
 ) -> None:
-    # By vectors: matrices of that size fit nowhere.
+    # Only by vectors: a matrix of this size does not fit into memory.
     names = next(
         names
         for names in reversed(of.parameterisations())

@@ -10,6 +10,7 @@ from pyro.infer import SVI, Trace_ELBO
 from pyro.optim import SGD
 from torch import Tensor
 
+from parametrisation import each_spec
 from relaxit_reference import Spec
 
 ROWS, COLUMNS = 4, 2
@@ -38,6 +39,7 @@ def latent(distribution, declared: str) -> Tensor:
 
 @pytest.mark.parametrize("declared", ["a plate", "an event", "an event with a mask"])
 @pytest.mark.parametrize("particles", [1, 3])
+@each_spec
 def test_a_step_of_svi_moves_every_parameter(
     spec: Spec, declared: str, particles: int, build, mild_parameters, device: str
 ) -> None:
@@ -72,7 +74,7 @@ def test_a_step_of_svi_moves_every_parameter(
     loss = elbo.differentiable_loss(model, guide)
     assert loss.isfinite()
     loss.backward()
-    # The temperature of a hard law is that of its backward pass, which may have one of its own.
+    # A hard sample uses the temperature in its backward pass only, which may have its own.
     idle = {"temperature"} if spec.discrete and "backward_temperature" in names else set()
     for name, parameter in pyro.get_param_store().named_parameters():
         if name in idle:
@@ -89,6 +91,7 @@ def test_a_step_of_svi_moves_every_parameter(
         assert start.arg_constraints[name].check(after).all(), f"{name} left its domain"
 
 
+@each_spec
 def test_parameters_of_pyro_keep_every_domain(
     spec: Spec, build, mild_parameters, device: str
 ) -> None:
@@ -102,6 +105,7 @@ def test_parameters_of_pyro_keep_every_domain(
             torch.testing.assert_close(kept.detach(), value, rtol=1e-12, atol=1e-12)
 
 
+@each_spec
 def test_an_observed_value_is_scored(spec: Spec, build, mild_parameters) -> None:
     distribution = build(spec, mild_parameters(spec, (ROWS,)))
     value = distribution.sample((5,))
@@ -115,6 +119,7 @@ def test_an_observed_value_is_scored(spec: Spec, build, mild_parameters) -> None
     torch.testing.assert_close(trace.log_prob_sum(), expected, rtol=1e-13, atol=1e-13)
 
 
+@each_spec
 def test_a_plate_draws_independent_values(spec: Spec, build, mild_parameters) -> None:
     distribution = build(spec, mild_parameters(spec))
     with pyro.plate("samples", 50):

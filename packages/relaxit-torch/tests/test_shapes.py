@@ -12,6 +12,7 @@ import pytest
 import torch
 from scipy import stats
 
+from parametrisation import each_dtype, each_spec
 from relaxit_reference import Spec
 from relaxit_reference.testing.statistics import ALARM_RATE
 from relaxit_reference.testing.strategies import BATCH_SHAPES, random_parameters
@@ -62,18 +63,19 @@ def assert_same(first, second, noise, equal=assert_equal_rounded) -> None:
 
 @pytest.mark.parametrize("sample_shape", SAMPLE_SHAPES, ids=lambda shape: f"sample_shape={shape}")
 @pytest.mark.parametrize("batch_shape", BATCH_SHAPES, ids=lambda shape: f"batch_shape={shape}")
+@each_spec
 def test_shapes_are_sample_then_batch_then_event(
     spec: Spec, batch_shape, sample_shape, build, mild_parameters
 ) -> None:
     for names in spec.parameterisations():
         parameters = mild_parameters(spec, batch_shape, names=names)
-        law = spec.reference_class(**parameters, **spec.arguments)
+        reference = spec.reference_class(**parameters, **spec.arguments)
         distribution = build(spec, parameters)
-        assert distribution.batch_shape == law.batch_shape == batch_shape
-        assert distribution.event_shape == law.event_shape
+        assert distribution.batch_shape == reference.batch_shape == batch_shape
+        assert distribution.event_shape == reference.event_shape
         noise = distribution.noise(sample_shape)
-        assert noise.shape == (*sample_shape, *batch_shape, *law.noise_shape)
-        value_shape = (*sample_shape, *batch_shape, *law.event_shape)
+        assert noise.shape == (*sample_shape, *batch_shape, *reference.noise_shape)
+        value_shape = (*sample_shape, *batch_shape, *reference.event_shape)
         value = distribution.sample(sample_shape)
         assert distribution.relax(noise).shape == value.shape == value_shape
         assert distribution.sample(torch.Size(sample_shape)).shape == value_shape
@@ -90,6 +92,7 @@ def test_shapes_are_sample_then_batch_then_event(
             assert distribution.discrete.log_prob(hard).shape == sample_shape + batch_shape
 
 
+@each_spec
 def test_one_value_is_scored_by_every_element_of_the_batch(
     spec: Spec, build, mild_parameters
 ) -> None:
@@ -101,6 +104,7 @@ def test_one_value_is_scored_by_every_element_of_the_batch(
     )
 
 
+@each_spec
 def test_each_parameter_broadcasts_over_the_batch(spec: Spec, build, mild_parameters) -> None:
     for names in spec.parameterisations():
         if len(names) < 2:
@@ -114,6 +118,7 @@ def test_each_parameter_broadcasts_over_the_batch(spec: Spec, build, mild_parame
             assert_same(broadcast, expanded, expanded.noise((2,)))
 
 
+@each_spec
 def test_parameters_of_different_shapes_span_the_batch(spec: Spec, build, mild_parameters) -> None:
     for names in spec.parameterisations():
         if len(names) < 2:
@@ -132,13 +137,14 @@ def test_parameters_of_different_shapes_span_the_batch(spec: Spec, build, mild_p
 
 
 @pytest.mark.parametrize("dtype_", DTYPES)
+@each_spec
 def test_a_number_is_the_same_as_a_tensor(spec: Spec, dtype_: str, build, mild_parameters) -> None:
     for names in spec.parameterisations():
         parameters = mild_parameters(spec, (3,), names=names)
         for name in names if len(names) > 1 else ():
             if spec.parameters[name].shape:
                 continue
-            # Exact in every precision: bfloat16 has the fewest digits, and no number is extreme.
+            # Rounded to bfloat16, which has the fewest digits: exact in every precision.
             number = torch.tensor(parameters[name][0]).bfloat16().item()
             expected = build(spec, {**parameters, name: np.full(3, number)}, dtype_)
             scalar = torch.tensor(number, dtype=torch.float64, device=expected.device)
@@ -148,6 +154,7 @@ def test_a_number_is_the_same_as_a_tensor(spec: Spec, dtype_: str, build, mild_p
                 assert_same(distribution, expected, expected.noise((4,)))
 
 
+@each_spec
 def test_numbers_alone_have_the_default_dtype(spec: Spec, build, mild_parameters) -> None:
     for names in spec.parameterisations():
         numbers = {
@@ -159,6 +166,8 @@ def test_numbers_alone_have_the_default_dtype(spec: Spec, build, mild_parameters
         assert distribution.batch_shape == ()
 
 
+@each_dtype
+@each_spec
 def test_expand_keeps_values_and_copies_nothing(spec: Spec, dtype: str, build, mild_parameters):
     for names in spec.parameterisations():
         parameters = mild_parameters(spec, (3,), names=names)
@@ -183,6 +192,7 @@ def test_expand_keeps_values_and_copies_nothing(spec: Spec, dtype: str, build, m
             )
 
 
+@each_spec
 def test_expand_works_with_a_number(spec: Spec, build, mild_parameters) -> None:
     parameters = mild_parameters(spec, (3,))
     for name in parameters if len(parameters) > 1 else ():
@@ -192,6 +202,7 @@ def test_expand_works_with_a_number(spec: Spec, build, mild_parameters) -> None:
 
 
 @pytest.mark.parametrize("dtype_", DTYPES)
+@each_spec
 def test_expand_carries_gradients_to_the_original_parameters(
     spec: Spec, dtype_: str, build, leaves, mild_parameters
 ) -> None:
@@ -200,7 +211,7 @@ def test_expand_carries_gradients_to_the_original_parameters(
     value = build(spec, parameters, dtype_).expand((2, 3)).rsample((4,))
     weights = torch.arange(value.numel(), dtype=value.dtype, device=value.device)
     (value * weights.reshape(value.shape)).sum().backward()
-    # That of samples is the backward temperature, where there is one of its own.
+    # Samples get their gradient from the backward temperature, if there is one.
     idle = {"temperature"} if "backward_temperature" in parameters else set()
     for name in parameters.keys() - idle:
         parameter = parameters[name]
@@ -209,6 +220,7 @@ def test_expand_carries_gradients_to_the_original_parameters(
 
 
 @pytest.mark.parametrize("validate_args", [True, False])
+@each_spec
 def test_expand_keeps_the_choice_of_validation(
     spec: Spec, validate_args, build, mild_parameters
 ) -> None:
@@ -221,6 +233,7 @@ def test_expand_keeps_the_choice_of_validation(
         distribution.log_prob(nowhere)
 
 
+@each_spec
 def test_independent_and_to_event_sum_over_the_batch(spec: Spec, build, mild_parameters) -> None:
     distribution = build(spec, mild_parameters(spec, (2, 3)))
     value = distribution.sample((4,))
@@ -235,6 +248,7 @@ def test_independent_and_to_event_sum_over_the_batch(spec: Spec, build, mild_par
         assert joined.has_rsample == distribution.has_rsample
 
 
+@each_spec
 def test_a_mask_leaves_out_elements_of_the_batch(spec: Spec, build, mild_parameters) -> None:
     distribution = build(spec, mild_parameters(spec, (3,)))
     mask = torch.tensor([True, False, True], device=distribution.device)
@@ -245,6 +259,7 @@ def test_a_mask_leaves_out_elements_of_the_batch(spec: Spec, build, mild_paramet
 
 
 @pytest.mark.parametrize("dtype_", DTYPES)
+@each_spec
 def test_support_contains_every_sample(spec: Spec, dtype_: str, build) -> None:
     for names in spec.parameterisations():
         parameters = random_parameters(
@@ -264,7 +279,8 @@ def test_support_contains_every_sample(spec: Spec, dtype_: str, build) -> None:
 
 
 @pytest.mark.parametrize("dtype_", DTYPES)
-def test_the_dtype_of_the_parameters_is_that_of_all_results(
+@each_spec
+def test_all_results_have_the_dtype_of_the_parameters(
     spec: Spec, dtype_: str, build, mild_parameters
 ) -> None:
     distribution = build(spec, mild_parameters(spec, (3,)), dtype_)
@@ -294,6 +310,7 @@ def test_the_dtype_of_the_parameters_is_that_of_all_results(
         assert result.device.type == distribution.device.type, f"{name} changes device"
 
 
+@each_spec
 def test_only_rsample_carries_gradients(spec: Spec, build, leaves, mild_parameters) -> None:
     distribution = build(spec, leaves(mild_parameters(spec, (3,))))
     assert distribution.has_rsample == (spec.relax.gradient != "none")
@@ -308,6 +325,8 @@ def test_only_rsample_carries_gradients(spec: Spec, build, leaves, mild_paramete
                 draw()
 
 
+@each_dtype
+@each_spec
 def test_rsample_is_relax_of_the_noise(spec: Spec, dtype: str, build, mild_parameters) -> None:
     distribution = build(spec, mild_parameters(spec, (3,)), dtype)
     torch.manual_seed(0)
@@ -317,6 +336,7 @@ def test_rsample_is_relax_of_the_noise(spec: Spec, dtype: str, build, mild_param
         assert torch.equal(draw((5,)), expected)
 
 
+@each_spec
 def test_no_two_entries_of_the_noise_are_equal(spec: Spec, build, mild_parameters) -> None:
     distribution = build(spec, mild_parameters(spec, (2, 3)))
     torch.manual_seed(0)
@@ -331,6 +351,7 @@ def test_no_two_entries_of_the_noise_are_equal(spec: Spec, build, mild_parameter
     )
 
 
+@each_spec
 def test_noise_is_uncorrelated_across_sample_batch_and_event(
     spec: Spec, build, mild_parameters
 ) -> None:
@@ -338,7 +359,7 @@ def test_noise_is_uncorrelated_across_sample_batch_and_event(
     torch.manual_seed(0)
     count = 20_000
     columns = distribution.noise((count, 2)).reshape(count, -1).cpu().numpy()
-    # Rank correlations of independent columns are normal with this deviation, whatever the law.
+    # Rank correlations of independent columns are normal, whatever the distribution of the noise.
     correlations = stats.spearmanr(columns).statistic[np.triu_indices(columns.shape[1], 1)]
     limit = stats.norm.isf(ALARM_RATE / 2 / correlations.size) / (count - 1) ** 0.5
     assert np.abs(correlations).max() <= limit, (
@@ -348,6 +369,7 @@ def test_noise_is_uncorrelated_across_sample_batch_and_event(
     )
 
 
+@each_spec
 def test_samples_with_equal_parameters_are_independent(spec: Spec, build, mild_parameters) -> None:
     distribution = build(spec, mild_parameters(spec, (1,))).expand((6,))
     torch.manual_seed(0)
@@ -362,6 +384,7 @@ def test_samples_with_equal_parameters_are_independent(spec: Spec, build, mild_p
     assert (value != value[:1]).any(), "all samples are equal"
 
 
+@each_spec
 def test_the_noise_of_an_element_moves_that_element_alone(
     spec: Spec, build, mild_parameters
 ) -> None:
@@ -381,6 +404,7 @@ def test_the_noise_of_an_element_moves_that_element_alone(
     assert moved > 0, "noise moves nothing"
 
 
+@each_spec
 def test_gradients_of_an_element_stay_in_that_element(
     spec: Spec, build, leaves, mild_parameters
 ) -> None:
@@ -411,6 +435,7 @@ def test_gradients_of_an_element_stay_in_that_element(
     ],
     ids=["copy", "deepcopy", "pickle", "torch.save"],
 )
+@each_spec
 def test_a_copy_is_the_same_distribution(
     spec: Spec, duplicate, dtype_: str, build, mild_parameters
 ) -> None:
@@ -421,6 +446,7 @@ def test_a_copy_is_the_same_distribution(
 
 
 @pytest.mark.parametrize("dtype_", DTYPES)
+@each_spec
 def test_a_deep_copy_of_a_learnable_distribution_has_parameters_of_its_own(
     spec: Spec, dtype_: str, build, leaves, mild_parameters
 ) -> None:
@@ -436,6 +462,7 @@ def test_a_deep_copy_of_a_learnable_distribution_has_parameters_of_its_own(
 
 
 @pytest.mark.parametrize("dtype_", DTYPES)
+@each_spec
 def test_what_an_optimiser_changes_the_distribution_follows(
     spec: Spec, dtype_: str, build, leaves, mild_parameters
 ) -> None:
@@ -458,6 +485,8 @@ def _saved_and_loaded(distribution):
     return torch.load(buffer, weights_only=False)
 
 
+@each_dtype
+@each_spec
 def test_parameters_are_not_changed(spec: Spec, dtype: str, build, leaves, mild_parameters) -> None:
     for names in spec.parameterisations():
         given = leaves(mild_parameters(spec, (3,), names=names), dtype)
@@ -478,6 +507,7 @@ def test_parameters_are_not_changed(spec: Spec, dtype: str, build, leaves, mild_
             assert torch.equal(value, before[name]), f"{name} was changed in place"
 
 
+@each_spec
 def test_repr_names_class_and_parameters(spec: Spec, build, mild_parameters) -> None:
     for names in spec.parameterisations():
         for batch_shape in [(), (2, 3)]:

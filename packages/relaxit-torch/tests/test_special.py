@@ -12,8 +12,7 @@ import scipy.stats
 import torch
 
 import relaxit_torch as rt
-from relaxit_torch.numerics import special
-from relaxit_torch.numerics.straight_through import straight_through
+from relaxit_torch.numerics import kernels, normal, special
 
 DTYPES = [torch.float32, torch.float64]
 
@@ -24,41 +23,41 @@ def test_log_interior_counts_the_ends_as_their_neighbours(dtype: torch.dtype) ->
     ends = torch.tensor([0.0, 1.0])
     if dtype == torch.float64:
         ends = ends.double()
-    assert special.log_interior(ends, dtype)[0].item() == pytest.approx(
+    assert kernels.log_interior(ends, dtype)[0].item() == pytest.approx(
         math.log(limits.tiny) + math.log(limits.eps), rel=1e-6
     )
     assert special.below_one(ends, dtype)[1].item() == 1 - limits.eps / 2
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_the_gradient_of_log_interior_is_that_of_log_or_zero_but_never_infinite(
+def test_the_gradient_of_log_interior_is_the_one_of_log_or_zero_but_never_infinite(
     dtype: torch.dtype,
 ) -> None:
     limits = torch.finfo(dtype)
     value = torch.tensor([0.0, limits.tiny, 1e-20, 0.5, 1.0], dtype=dtype, requires_grad=True)
-    (gradient,) = torch.autograd.grad(special.log_interior(value, dtype).sum(), value)
+    (gradient,) = torch.autograd.grad(kernels.log_interior(value, dtype).sum(), value)
     expected = torch.tensor([0.0, 0.0, 1e20, 2.0, 1.0], dtype=dtype)
     torch.testing.assert_close(gradient, expected, rtol=4 * limits.eps, atol=0.0)
-    # The transforms take another way.
-    total = torch.func.grad(lambda value: special.log_interior(value, dtype).sum())
+    # `torch.func` takes another path.
+    total = torch.func.grad(lambda value: kernels.log_interior(value, dtype).sum())
     torch.testing.assert_close(total(value.detach()), gradient, rtol=4 * limits.eps, atol=0.0)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_the_log_density_of_the_logistic_law_is_that_of_scipy(dtype: torch.dtype) -> None:
+def test_the_log_density_of_the_logistic_distribution_equals_scipy(dtype: torch.dtype) -> None:
     x = torch.tensor([-1e30, -500.0, -20.0, -1e-8, 0.0, 0.3, 20.0, 500.0, 1e30], dtype=dtype)
     expected = scipy.stats.logistic.logpdf(x.double().numpy())
-    found = special.log_logistic_density(x).double()
+    found = kernels.log_logistic_density(x).double()
     np.testing.assert_allclose(found, expected, rtol=4 * torch.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("x", [-torch.inf, torch.inf])
-def test_the_log_density_of_the_logistic_law_is_minus_infinity_at_both_ends(
+def test_the_log_density_of_the_logistic_distribution_is_minus_infinity_at_both_ends(
     dtype: torch.dtype, x: float
 ) -> None:
     end = torch.tensor(x, dtype=dtype, requires_grad=True)
-    density = special.log_logistic_density(end)
+    density = kernels.log_logistic_density(end)
     assert density == -torch.inf
     assert torch.autograd.grad(density, end)[0].isfinite()
 
@@ -68,15 +67,15 @@ def test_the_log_density_of_the_logit_space_class_is_minus_infinity_at_both_ends
     value: float,
 ) -> None:
     logits = torch.tensor([-1.0, 0.0, 2.0])
-    law = rt.LogitBinaryConcrete(0.5, logits=logits, validate_args=False)
-    found = law.log_prob(torch.full_like(logits, value))
+    distribution = rt.LogitBinaryConcrete(0.5, logits=logits, validate_args=False)
+    found = distribution.log_prob(torch.full_like(logits, value))
     torch.testing.assert_close(found, torch.full_like(logits, -torch.inf))
 
 
-def test_the_log_density_of_the_logistic_law_has_two_derivatives_at_0_too() -> None:
+def test_the_log_density_of_the_logistic_distribution_has_two_derivatives_at_0_too() -> None:
     x = torch.tensor([-3.0, 0.0, 1.0], dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(special.log_logistic_density, x)
-    assert torch.autograd.gradgradcheck(special.log_logistic_density, x)
+    assert torch.autograd.gradcheck(kernels.log_logistic_density, x)
+    assert torch.autograd.gradgradcheck(kernels.log_logistic_density, x)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -108,7 +107,7 @@ def test_log_ndtr_equals_scipy(dtype: torch.dtype) -> None:
     expected = scipy.special.log_ndtr(x.double().numpy())
     # In the upper tail it is the tail probability, of which exp(-x^2/2) costs x^2/2 ulps.
     condition = 1 + np.minimum(x.double().numpy() ** 2, 120)
-    error = np.abs(special.log_ndtr(x).double().numpy() - expected)
+    error = np.abs(normal.log_ndtr(x).double().numpy() - expected)
     tiny = torch.finfo(dtype).tiny
     assert np.all(error <= 4 * torch.finfo(dtype).eps * condition * np.abs(expected) + tiny)
 
@@ -122,7 +121,7 @@ def test_logit_ndtr_is_precise_in_the_tails_and_around_0(dtype: torch.dtype) -> 
             for v in map(mpmath.mpf, x.tolist())
         ]
     np.testing.assert_allclose(
-        special.logit_ndtr(x).double(),
+        normal.logit_ndtr(x).double(),
         [float(e) for e in expected],
         rtol=8 * torch.finfo(dtype).eps,
     )
@@ -133,14 +132,14 @@ def test_ndtri_exp_equals_scipy(dtype: torch.dtype) -> None:
     y = torch.tensor(-np.logspace(-15, 3, 400), dtype=dtype)
     expected = scipy.special.ndtri_exp(y.double().numpy())
     # Around y = -log 2 the result crosses 0, and keeps the absolute error of the input.
-    error = np.abs(special.ndtri_exp(y).double().numpy() - expected)
+    error = np.abs(normal.ndtri_exp(y).double().numpy() - expected)
     assert np.all(error <= 8 * torch.finfo(dtype).eps * (1 + np.abs(expected)))
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_ndtri_exp_keeps_its_digits_where_scipy_loses_some(dtype: torch.dtype) -> None:
     y = torch.tensor([-5e3, -1e5, -1e8], dtype=dtype)
-    found = special.ndtri_exp(y).tolist()
+    found = normal.ndtri_exp(y).tolist()
     with mpmath.workdps(60):
         for x, exact in zip(found, y.tolist(), strict=True):
             root = mpmath.findroot(lambda v, exact=exact: mpmath.log(mpmath.ncdf(v)) - exact, x)
@@ -149,7 +148,7 @@ def test_ndtri_exp_keeps_its_digits_where_scipy_loses_some(dtype: torch.dtype) -
 
 def test_ndtri_exp_at_the_ends() -> None:
     ends = torch.tensor([-torch.inf, 0.0, 0.5], dtype=torch.float64)
-    found = special.ndtri_exp(ends)
+    found = normal.ndtri_exp(ends)
     assert found[:2].tolist() == [-torch.inf, torch.inf]
     assert found[2].isnan()
 
@@ -157,7 +156,7 @@ def test_ndtri_exp_at_the_ends() -> None:
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_ndtri_expit_inverts_logit_ndtr_for_hundreds_of_nats(dtype: torch.dtype) -> None:
     x = torch.tensor(BOTH_SIGNS * 800, dtype=dtype)
-    found = special.ndtri_expit(x)
+    found = normal.ndtri_expit(x)
     wide = x.double().numpy()
     expected = scipy.special.ndtri_exp(scipy.special.log_expit(-np.abs(wide))) * -np.sign(wide)
     central = np.abs(wide) < 0.1  # where the logarithm of 1/2 + x/4 has lost x
@@ -170,11 +169,11 @@ def test_ndtri_expit_inverts_logit_ndtr_for_hundreds_of_nats(dtype: torch.dtype)
     precision = torch.finfo(dtype).eps
     np.testing.assert_allclose(found.double(), expected, rtol=16 * precision)
     # logit_ndtr of a number of size v has v^2 / 2 as its tail: twice the relative error.
-    np.testing.assert_allclose(special.logit_ndtr(found), x, rtol=32 * precision)
+    np.testing.assert_allclose(normal.logit_ndtr(found), x, rtol=32 * precision)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_the_gradients_of_the_normal_functions_are_those_of_the_law(dtype: torch.dtype) -> None:
+def test_the_gradients_of_the_normal_functions_are_exact(dtype: torch.dtype) -> None:
     x = torch.tensor(BOTH_SIGNS * 30, dtype=dtype, requires_grad=True)
     with mpmath.workdps(400):  # the tail at 30 is 10^-198
         slope = [
@@ -182,10 +181,10 @@ def test_the_gradients_of_the_normal_functions_are_those_of_the_law(dtype: torch
             for v in map(mpmath.mpf, x.tolist())
         ]
     rtol = 16 * torch.finfo(dtype).eps
-    (found,) = torch.autograd.grad(special.logit_ndtr(x).sum(), x)
+    (found,) = torch.autograd.grad(normal.logit_ndtr(x).sum(), x)
     np.testing.assert_allclose(found.double(), slope, rtol=rtol)
-    logits = special.logit_ndtr(x.detach()).requires_grad_()
-    (found,) = torch.autograd.grad(special.ndtri_expit(logits).sum(), logits)
+    logits = normal.logit_ndtr(x.detach()).requires_grad_()
+    (found,) = torch.autograd.grad(normal.ndtri_expit(logits).sum(), logits)
     np.testing.assert_allclose(found.double(), np.reciprocal(slope), rtol=rtol)
 
 
@@ -221,22 +220,12 @@ def test_the_complement_of_a_share_is_the_sum_of_the_others(dtype: torch.dtype) 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:FutureWarning")
 @pytest.mark.parametrize(
-    "function", [special.log_ndtr, special.logit_ndtr, special.ndtri_exp, special.ndtri_expit]
+    "function", [normal.log_ndtr, normal.logit_ndtr, normal.ndtri_exp, normal.ndtri_expit]
 )
 def test_the_normal_functions_have_two_derivatives_in_every_mode(function) -> None:
     points = [-30.0, -5.5, -5.0, -3.0, -2.0, -1.5, -1.0, -0.9, -0.4]  # the bounds of branches too
-    points += [] if function is special.ndtri_exp else [0.0, 0.3, 0.8, 1.0, 1.2, 2.0, 2.5, 6.0]
+    points += [] if function is normal.ndtri_exp else [0.0, 0.3, 0.8, 1.0, 1.2, 2.0, 2.5, 6.0]
     x = torch.tensor(points, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(function, x, check_forward_ad=True, check_batched_grad=True)
     assert torch.autograd.gradgradcheck(function, x)
     torch.testing.assert_close(torch.func.vmap(function)(x), function(x), rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("dtype", [*DTYPES, torch.float16, torch.bfloat16], ids=str)
-def test_straight_through_is_exactly_hard_with_the_gradient_of_soft(dtype: torch.dtype) -> None:
-    soft = torch.linspace(0, 1, 10_001).to(dtype).requires_grad_()
-    for hard in (torch.zeros_like(soft), torch.ones_like(soft)):
-        value = straight_through(hard, soft)
-        assert torch.equal(value, hard)
-        (gradient,) = torch.autograd.grad(value.sum(), soft)
-        assert torch.equal(gradient, torch.ones_like(soft))

@@ -11,6 +11,7 @@ import torch
 
 import relaxit_reference
 import relaxit_torch
+from parametrisation import each_dtype, each_spec
 from relaxit_reference import ReferenceDistribution, Spec, load_spec, load_specs
 from relaxit_reference.domains import Domain, Independent, Interval
 from relaxit_reference.spec import CLOSED_FORMS
@@ -59,6 +60,7 @@ def closure(domain: Domain) -> Domain:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
+@each_spec
 def test_a_specification_names_a_class_in_the_module_of_its_own_name(
     spec: Spec, package: str
 ) -> None:
@@ -82,6 +84,7 @@ def test_a_missing_class_is_reported_by_name(package: str) -> None:
         class_of(dataclasses.replace(spec, classes=classes), package)
 
 
+@each_spec
 def test_the_constructor_takes_the_parameters_of_the_specification(spec: Spec) -> None:
     base = load_spec(spec.name)
     switches = {name: False for variant in base.variants for name in variant.arguments}
@@ -104,10 +107,11 @@ def test_the_constructor_takes_the_parameters_of_the_specification(spec: Spec) -
     assert list(signature("torch")) == in_order, "the order of the arguments"
 
 
+@each_spec
 def test_arg_constraints_are_the_domains_of_the_specification(
     spec: Spec, build, mild_parameters
 ) -> None:
-    # Those of an instance may depend on its counts.
+    # The constraints of an instance may depend on its counts.
     constraints = build(spec, mild_parameters(spec)).arg_constraints
     known = {name for each in load_spec(spec.name).with_variants() for name in each.parameters}
     assert set(constraints) == set(class_of(spec, "torch").arg_constraints) == known
@@ -122,6 +126,8 @@ def test_arg_constraints_are_the_domains_of_the_specification(
             )
 
 
+@each_dtype
+@each_spec
 def test_arg_constraints_accept_the_typical_range(spec: Spec, dtype: str, device: str) -> None:
     for names in spec.parameterisations():
         drawn = random_parameters(spec, np.random.default_rng(0), names=names, batch_shape=(200,))
@@ -133,6 +139,7 @@ def test_arg_constraints_accept_the_typical_range(spec: Spec, dtype: str, device
             )
 
 
+@each_spec
 def test_support_is_that_of_the_specification(
     spec: Spec, build, mild_parameters, device: str
 ) -> None:
@@ -145,17 +152,19 @@ def test_support_is_that_of_the_specification(
         assert checked == accepted, f"values are {domain.describe()}: support must {verb} {event}"
 
 
+@each_dtype
+@each_spec
 def test_support_accepts_the_points_of_the_specification(
     spec: Spec, dtype: str, build, mild_parameters, device: str
 ) -> None:
     parameters = mild_parameters(spec)
     distribution = build(spec, parameters, dtype)
-    law = spec.reference_class(**parameters, **spec.arguments)
+    reference = spec.reference_class(**parameters, **spec.arguments)
     if spec.relax.support.discrete:
-        values = spec.relax.support.states(law.event_shape)
+        values = spec.relax.support.states(reference.event_shape)
     else:
-        free = law.chart.chart_dim(law.event_shape)
-        values = law.chart.from_chart(np.random.default_rng(0).uniform(-15, 15, (500, free)))
+        free = reference.chart.chart_dim(reference.event_shape)
+        values = reference.chart.from_chart(np.random.default_rng(0).uniform(-15, 15, (500, free)))
     accepted = distribution.support.check(
         torch.as_tensor(values, dtype=getattr(torch, dtype), device=device)
     )
@@ -163,6 +172,7 @@ def test_support_accepts_the_points_of_the_specification(
 
 
 @pytest.mark.parametrize("form", CLOSED_FORMS)
+@each_spec
 def test_closed_forms_are_those_of_the_specification(
     spec: Spec, form: str, build, mild_parameters
 ) -> None:
@@ -174,7 +184,7 @@ def test_closed_forms_are_those_of_the_specification(
         "entropy": distribution.entropy,
         "kl": lambda: torch.distributions.kl_divergence(distribution, distribution),
     }.get(form, lambda: getattr(distribution, form))
-    # A discrete law has a mode whether or not anybody needs it.
+    # A discrete distribution has a mode, whether or not the specification asks for it.
     optional = {"mode"} if spec.relax.support.discrete else set()
     try:
         value = evaluate()
@@ -187,6 +197,7 @@ def test_closed_forms_are_those_of_the_specification(
     assert value.isfinite().all()
 
 
+@each_spec
 def test_the_documentation_has_all_its_parts_in_order(spec: Spec) -> None:
     documentation = inspect.cleandoc(class_of(spec, "torch").__doc__ or "")
     assert documentation.partition("\n")[0].endswith("."), "the first line must be a sentence"

@@ -69,25 +69,25 @@ def test_probabilities_of_all_subsets_sum_to_1(k: int, logits: Tensor) -> None:
 @pytest.mark.parametrize("logits", LOGITS.values(), ids=LOGITS)
 @pytest.mark.parametrize("k", range(1, K + 1))
 def test_the_probability_of_a_subset_is_the_sum_over_orders(k: int, logits: Tensor) -> None:
-    law = rt.PlackettLuce(k, logits=logits)
+    distribution = rt.PlackettLuce(k, logits=logits)
     ordered, khot = arrangements(k), subsets(k)
-    log_prob, same = law.log_prob(ordered), (ordered.sum(-2) == khot[:, None]).all(-1)
+    log_prob, same = distribution.log_prob(ordered), (ordered.sum(-2) == khot[:, None]).all(-1)
     expected = torch.where(same, log_prob, -torch.inf).logsumexp(-1)
-    # The requirement is 1e-10; found are 1e-13.
-    torch.testing.assert_close(law.subset_log_prob(khot), expected, rtol=1e-12, atol=1e-12)
+    # The requirement is 1e-10; the error is 1e-13.
+    torch.testing.assert_close(distribution.subset_log_prob(khot), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("logits", LOGITS.values(), ids=LOGITS)
 def test_log_prob_has_all_digits_whatever_is_drawn_first(logits: Tensor, dtype) -> None:
-    law = rt.PlackettLuce(3, logits=logits.to(dtype))
+    distribution = rt.PlackettLuce(3, logits=logits.to(dtype))
     ordered = arrangements(3).to(dtype)
-    expected = [exact_log_prob(law.logits, rows.argmax(-1).tolist()) for rows in ordered]
-    # No absolute tolerance: of probabilities near 1 too the logarithm has all its digits. They are
-    # sums and differences of logits up to 60, where there are others.
+    expected = [exact_log_prob(distribution.logits, rows.argmax(-1).tolist()) for rows in ordered]
+    # No absolute tolerance: the logarithm of a probability near 1 keeps all its digits too. Other
+    # logarithms are sums and differences of logits up to 60.
     limits = torch.finfo(dtype)
     torch.testing.assert_close(
-        law.log_prob(ordered).double(),
+        distribution.log_prob(ordered).double(),
         torch.tensor(expected, dtype=torch.float64),
         rtol=200 * limits.eps,
         atol=0.0,
@@ -96,11 +96,11 @@ def test_log_prob_has_all_digits_whatever_is_drawn_first(logits: Tensor, dtype) 
 
 def test_a_certain_sample_keeps_its_digits() -> None:
     logits = torch.tensor([100.0, 50.0, 0.0, -1.0], dtype=torch.float64)
-    law = rt.PlackettLuce(2, logits=logits)
+    distribution = rt.PlackettLuce(2, logits=logits)
     rows = torch.eye(4, dtype=torch.float64)[:2]
     expected = exact_log_prob(logits, [0, 1])
     assert -1e-20 < expected < 0
-    assert math.isclose(law.log_prob(rows).item(), expected, rel_tol=1e-13)
+    assert math.isclose(distribution.log_prob(rows).item(), expected, rel_tol=1e-13)
 
 
 def product_integral(weights: list[float], dps: int = 40) -> float:
@@ -119,7 +119,7 @@ def product_integral(weights: list[float], dps: int = 40) -> float:
 def test_subsets_are_precise_for_weights_of_all_orders(k: int, scale: float, dtype) -> None:
     generator = torch.Generator().manual_seed(k)
     log_weights = scale * torch.randn(20, k, generator=generator, dtype=torch.float64)
-    # One category is left, with weight 1: the others' are their own.
+    # The one category that is left has weight 1, so the others keep their own weights.
     logits = torch.cat([log_weights, torch.zeros(20, 1, dtype=torch.float64)], -1).to(dtype)
     khot = torch.cat([torch.ones(k), torch.zeros(1)]).to(dtype)
     found = rt.PlackettLuce(k, logits=logits).subset_log_prob(khot)
@@ -138,13 +138,16 @@ def test_subsets_are_precise_for_weights_of_all_orders(k: int, scale: float, dty
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("k", [2, 20, 100])
 def test_subsets_of_equal_weights_are_equally_likely(k: int, dtype) -> None:
-    law = rt.PlackettLuce(k, logits=torch.zeros(2, 10_000, dtype=dtype))
+    distribution = rt.PlackettLuce(k, logits=torch.zeros(2, 10_000, dtype=dtype))
     khot = torch.zeros(10_000, dtype=dtype)
     khot[::100][:k] = 1
     expected = -math.log(math.comb(10_000, k))
     tolerance = 200 * torch.finfo(dtype).eps  # the sum of 100 terms, and log(10,000 - k)
     torch.testing.assert_close(
-        law.subset_log_prob(khot), torch.full((2,), expected, dtype=dtype), rtol=tolerance, atol=0.0
+        distribution.subset_log_prob(khot),
+        torch.full((2,), expected, dtype=dtype),
+        rtol=tolerance,
+        atol=0.0,
     )
 
 
@@ -165,51 +168,51 @@ def test_subsets_have_gradients_that_are_numbers(precision: str) -> None:
         assert gradient.isfinite().all()
 
 
-def test_the_gradient_of_a_subset_is_that_of_the_sum_over_orders() -> None:
+def test_the_gradient_of_a_subset_is_the_gradient_of_the_sum_over_orders() -> None:
     logits = LOGITS["moderate"].clone().requires_grad_()
-    law = rt.PlackettLuce(3, logits=logits)
+    distribution = rt.PlackettLuce(3, logits=logits)
     ordered, khot = arrangements(3), subsets(3)
     same = (ordered.sum(-2) == khot[:, None]).all(-1)
-    summed = torch.where(same, law.log_prob(ordered), -torch.inf).logsumexp(-1)
+    summed = torch.where(same, distribution.log_prob(ordered), -torch.inf).logsumexp(-1)
     weights = torch.linspace(-1, 1, len(khot), dtype=torch.float64)
-    (found,) = torch.autograd.grad((weights * law.subset_log_prob(khot)).sum(), logits)
+    (found,) = torch.autograd.grad((weights * distribution.subset_log_prob(khot)).sum(), logits)
     (expected,) = torch.autograd.grad((weights * summed).sum(), logits)
     torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
 
 
-def test_everything_that_is_possible_is_a_certain_subset() -> None:
+def test_the_subset_of_all_possible_categories_is_certain() -> None:
     logits = torch.tensor([0.0, -math.inf, 2.0], requires_grad=True)
-    law = rt.PlackettLuce(2, logits=logits)
+    distribution = rt.PlackettLuce(2, logits=logits)
     all_of_them, impossible = torch.tensor([1.0, 0.0, 1.0]), torch.tensor([1.0, 1.0, 0.0])
-    assert law.subset_log_prob(all_of_them).item() == 0
-    assert law.subset_log_prob(impossible).item() == -math.inf
-    both = law.subset_log_prob(torch.stack([all_of_them, impossible]))
+    assert distribution.subset_log_prob(all_of_them).item() == 0
+    assert distribution.subset_log_prob(impossible).item() == -math.inf
+    both = distribution.subset_log_prob(torch.stack([all_of_them, impossible]))
     (gradient,) = torch.autograd.grad(both.exp().sum(), logits)
     assert gradient.tolist() == [0, 0, 0]
 
 
 def test_subsets_broadcast_over_samples_and_batch() -> None:
-    law = rt.PlackettLuce(2, logits=torch.randn(3, 1, 5), validate_args=False)
-    assert law.subset_log_prob(torch.tensor([1.0, 0, 0, 1, 0])).shape == (3, 1)
-    khot = law.sample((4,)).sum(-2)
-    assert law.subset_log_prob(khot).shape == (4, 3, 1)
-    mapped = torch.func.vmap(law.subset_log_prob)(khot)
-    torch.testing.assert_close(mapped, law.subset_log_prob(khot))
+    distribution = rt.PlackettLuce(2, logits=torch.randn(3, 1, 5), validate_args=False)
+    assert distribution.subset_log_prob(torch.tensor([1.0, 0, 0, 1, 0])).shape == (3, 1)
+    khot = distribution.sample((4,)).sum(-2)
+    assert distribution.subset_log_prob(khot).shape == (4, 3, 1)
+    mapped = torch.func.vmap(distribution.subset_log_prob)(khot)
+    torch.testing.assert_close(mapped, distribution.subset_log_prob(khot))
 
 
-def test_what_is_no_subset_is_refused() -> None:
-    law = rt.PlackettLuce(2, logits=torch.zeros(4), validate_args=True)
+def test_a_vector_that_is_not_a_subset_is_refused() -> None:
+    distribution = rt.PlackettLuce(2, logits=torch.zeros(4), validate_args=True)
     with pytest.raises(ValueError, match=r"khot must be 2 ones among zeros, but got \[1.0, 0.0"):
-        law.subset_log_prob(torch.tensor([1.0, 0.0, 0.0, 0.0]))
+        distribution.subset_log_prob(torch.tensor([1.0, 0.0, 0.0, 0.0]))
     with pytest.raises(ValueError, match=r"khot must have a shape that ends with \(4,\)"):
-        law.subset_log_prob(torch.tensor([1.0, 1.0, 0.0]))
+        distribution.subset_log_prob(torch.tensor([1.0, 1.0, 0.0]))
 
 
 # Counts.
 
 
 @pytest.mark.parametrize("k", [0, -1, 1.5, True, "2"])
-def test_a_count_that_is_none_is_refused(k: object) -> None:
+def test_a_bad_count_is_refused(k: object) -> None:
     with pytest.raises(ValueError, match="k must be an integer of at least 1, but got"):
         rt.PlackettLuce(k, logits=torch.zeros(3), validate_args=False)
 
@@ -245,34 +248,33 @@ def test_rsample_khot_is_the_sum_of_the_rows(dtype, k: int, logits: Tensor, temp
         "temperature": torch.tensor(temperature, dtype=dtype, requires_grad=True),
         "logits": logits.to(dtype).requires_grad_(),
     }
-    law = rt.GumbelSoftmaxTopK(k, **leaves)
+    distribution = rt.GumbelSoftmaxTopK(k, **leaves)
     torch.manual_seed(0)
-    rows = law.rsample((200,))
+    rows = distribution.rsample((200,))
     torch.manual_seed(0)
-    khot = law.rsample_khot((200,))
+    khot = distribution.rsample_khot((200,))
     # Rows of the same scores, which differ by exponentials of up to -87 (-708): that many ulps.
     tolerance = 2 * torch.finfo(dtype).eps * -math.log(torch.finfo(dtype).tiny)
-    torch.testing.assert_close(khot, law.khot(rows), rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(khot, distribution.khot(rows), rtol=tolerance, atol=tolerance)
     # The sum over the categories is k, whatever the scores.
     torch.testing.assert_close(khot.sum(-1), torch.full((200,), float(k), dtype=dtype))
     weights = torch.linspace(-1, 1, khot.numel(), dtype=dtype).reshape(khot.shape)
     found = torch.autograd.grad((weights * khot).sum(), leaves.values())
-    expected = torch.autograd.grad((weights * law.khot(rows)).sum(), leaves.values())
+    expected = torch.autograd.grad((weights * distribution.khot(rows)).sum(), leaves.values())
     for name, one, other in zip(leaves, found, expected, strict=True):
-        # Sums of 1400 terms, each with the scores' factor: that of scores / temperature for it.
+        # Sums of 1400 terms, each with the factor of scores / temperature.
         size = 1400 * max(1.0, (1 / temperature) ** (2 if name == "temperature" else 1))
         torch.testing.assert_close(one, other, rtol=100 * tolerance, atol=tolerance * size)
 
 
 def test_rsample_khot_of_many_categories_is_the_sum_of_the_rows() -> None:
-    law = rt.GumbelSoftmaxTopK(100, 0.5, logits=torch.zeros(8, 10_000))
     for hard in (False, True):
-        law.hard = hard
+        distribution = rt.GumbelSoftmaxTopK(100, 0.5, logits=torch.zeros(8, 10_000), hard=hard)
         torch.manual_seed(1)
-        rows = law.rsample()
+        rows = distribution.rsample()
         torch.manual_seed(1)
-        khot = law.rsample_khot()
-        torch.testing.assert_close(khot, law.khot(rows), rtol=1e-5, atol=1e-6)
+        khot = distribution.rsample_khot()
+        torch.testing.assert_close(khot, distribution.khot(rows), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16", "float32", "float64"])
@@ -280,12 +282,12 @@ def test_rsample_khot_of_many_categories_is_the_sum_of_the_rows() -> None:
 def test_hard_khot_vectors_are_exact(precision: str, independent_noise: bool) -> None:
     logits = torch.linspace(-2, 2, K).to(getattr(torch, precision)).requires_grad_()
     options = {"logits": logits, "independent_noise": independent_noise}
-    law = rt.GumbelSoftmaxTopK(3, 0.5, hard=True, **options)
+    distribution = rt.GumbelSoftmaxTopK(3, 0.5, hard=True, **options)
     torch.manual_seed(0)
-    rows = law.rsample((500,))
+    rows = distribution.rsample((500,))
     torch.manual_seed(0)
-    khot = law.rsample_khot((500,))
-    assert torch.equal(khot, law.khot(rows))
+    khot = distribution.rsample_khot((500,))
+    assert torch.equal(khot, distribution.khot(rows))
     assert ((khot == 0) | (khot == 1)).all()
     assert (khot.sum(-1) == 3).all()
     soft = rt.GumbelSoftmaxTopK(3, 0.5, **options)
@@ -307,8 +309,8 @@ def test_khot_gradients_are_numbers_at_the_extremes(precision: str) -> None:
             "temperature": torch.full((3,), temperature, dtype=dtype, requires_grad=True),
             "logits": logits.clone().requires_grad_(),
         }
-        law = rt.GumbelSoftmaxTopK(k, **leaves)
-        khot = law.rsample_khot((200,))
+        distribution = rt.GumbelSoftmaxTopK(k, **leaves)
+        khot = distribution.rsample_khot((200,))
         assert khot.isfinite().all()
         assert (khot[:, 0, 3] == 0).all()
         weights = torch.linspace(-1, 1, khot.numel(), dtype=dtype).reshape(khot.shape)
@@ -317,7 +319,7 @@ def test_khot_gradients_are_numbers_at_the_extremes(precision: str) -> None:
 
 
 class Largest(TorchDispatchMode):
-    """The most entries that a tensor has which any operation makes."""
+    """Keeps the number of entries of the largest tensor that any operation makes."""
 
     entries = 0
 
@@ -331,9 +333,9 @@ class Largest(TorchDispatchMode):
 @pytest.mark.parametrize("hard", [False, True])
 def test_khot_vectors_make_no_rows(hard: bool) -> None:
     logits = torch.zeros(3, 1_000, requires_grad=True)
-    law = rt.GumbelSoftmaxTopK(50, 0.5, logits=logits, hard=hard, validate_args=False)
+    distribution = rt.GumbelSoftmaxTopK(50, 0.5, logits=logits, hard=hard, validate_args=False)
     with Largest() as largest:
-        torch.autograd.grad(law.rsample_khot((2,)).sum(), logits)
+        torch.autograd.grad(distribution.rsample_khot((2,)).sum(), logits)
     assert largest.entries == 2 * 3 * 1_000
 
 
@@ -352,25 +354,25 @@ def test_khot_vectors_of_logits_in_another_order_of_dimensions() -> None:
     )
 
 
-def test_khot_vectors_equal_those_of_the_reference() -> None:
+def test_khot_vectors_equal_the_reference() -> None:
     logits = torch.linspace(-30, 30, K, dtype=torch.float64)
     for k, temperature in itertools.product((1, 3, K), (0.01, 1.0)):
-        law = rt.GumbelSoftmaxTopK(k, temperature, logits=logits)
-        noise = law.noise((100,))
+        distribution = rt.GumbelSoftmaxTopK(k, temperature, logits=logits)
+        noise = distribution.noise((100,))
         expected = Reference(k, temperature, logits=logits.numpy()).relax(noise.numpy()).sum(-2)
         # Scores of up to 10^4, of which an ulp is 2e-12.
-        np.testing.assert_allclose(law.relax_khot(noise), expected, rtol=1e-11, atol=1e-11)
+        np.testing.assert_allclose(distribution.relax_khot(noise), expected, rtol=1e-11, atol=1e-11)
 
 
 def test_relax_khot_compiles_and_maps() -> None:
     logits = torch.randn(3, K, dtype=torch.float64, requires_grad=True)
-    law = rt.GumbelSoftmaxTopK(3, 0.5, logits=logits, validate_args=False)
-    noise = law.noise((4,))
-    expected = law.relax_khot(noise)
-    torch.testing.assert_close(torch.func.vmap(law.relax_khot)(noise), expected)
+    distribution = rt.GumbelSoftmaxTopK(3, 0.5, logits=logits, validate_args=False)
+    noise = distribution.noise((4,))
+    expected = distribution.relax_khot(noise)
+    torch.testing.assert_close(torch.func.vmap(distribution.relax_khot)(noise), expected)
     default = torch.distributions.Distribution._validate_args
     try:
-        compiled = torch.compile(law.relax_khot, fullgraph=True, backend="aot_eager")
+        compiled = torch.compile(distribution.relax_khot, fullgraph=True, backend="aot_eager")
         torch.testing.assert_close(compiled(noise), expected, rtol=1e-13, atol=1e-13)
     finally:  # torch.compile turns validation off, for the rest of the process
         torch._dynamo.reset()
@@ -385,8 +387,8 @@ def test_relax_khot_compiles_and_maps() -> None:
 @pytest.mark.parametrize(("k", "categories"), [(2, 2), (3, 5), (5, 5), (4, 2_000)])
 def test_samples_always_have_a_density(k: int, categories: int, temperature, precision) -> None:
     logits = (5 * torch.randn(20, categories)).to(getattr(torch, precision))
-    law = rt.GumbelSoftmaxTopK(k, temperature, logits=logits)
-    log_prob = law.log_prob(law.sample((50,)))
+    distribution = rt.GumbelSoftmaxTopK(k, temperature, logits=logits)
+    log_prob = distribution.log_prob(distribution.sample((50,)))
     assert (log_prob > -math.inf).all()
     assert not log_prob.isnan().any()
 
@@ -394,34 +396,40 @@ def test_samples_always_have_a_density(k: int, categories: int, temperature, pre
 @pytest.mark.parametrize("precision", ["float16", "float32", "float64"])
 def test_rows_that_do_not_follow_from_the_first_have_none(precision: str) -> None:
     logits = torch.zeros(5, dtype=getattr(torch, precision))
-    law = rt.GumbelSoftmaxTopK(3, 0.7, logits=logits, validate_args=False)
-    value, other = law.sample((100,)), law.sample((100,))
+    distribution = rt.GumbelSoftmaxTopK(3, 0.7, logits=logits, validate_args=False)
+    value, other = distribution.sample((100,)), distribution.sample((100,))
     for row in (1, 2):
         mixed = value.clone()
         mixed[:, row] = other[:, row]
-        assert (law.log_prob(mixed) == -math.inf).all()
+        assert (distribution.log_prob(mixed) == -math.inf).all()
     # A small entry of the last row, wrong by twenty ulps of half precision or 10^4 of another.
     factor = 1 + (20 if precision == "float16" else 1e4) * torch.finfo(value.dtype).eps
     small = value[:, 2].masked_fill(value[:, 2] == 0, 2).argmin(-1, keepdim=True)
     changed = value.clone()
     changed[:, 2] = value[:, 2].scatter(-1, small, value[:, 2].gather(-1, small) * factor)
-    assert (law.log_prob(changed) == -math.inf).all()
+    assert (distribution.log_prob(changed) == -math.inf).all()
 
 
 def test_hardened_ties_are_told_by_the_next_row() -> None:
-    law = rt.GumbelSoftmaxTopK(2, 1.0, logits=torch.zeros(3))
+    distribution = rt.GumbelSoftmaxTopK(2, 1.0, logits=torch.zeros(3))
     value = torch.tensor([[0.4, 0.4, 0.2], [0.6667, 0.0, 0.3333]])
-    assert law.harden(value).argmax(-1).tolist() == [1, 0]
+    assert distribution.harden(value).argmax(-1).tolist() == [1, 0]
     noise = torch.tensor([0.0, 1e-9, -1.0])
-    assert law.harden(law.relax(noise)).argmax(-1).tolist() == [1, 0]
+    assert distribution.harden(distribution.relax(noise)).argmax(-1).tolist() == [1, 0]
 
 
 def test_all_rows_of_a_hard_sample_differ_in_every_precision() -> None:
     for dtype in (torch.float16, torch.bfloat16, torch.float32):
         logits = torch.zeros(1000, 5, dtype=dtype)
         for independent_noise in (False, True):
-            law = rt.GumbelSoftmaxTopK(5, 10.0, logits=logits, independent_noise=independent_noise)
-            assert rt.PlackettLuce(5, logits=logits).support.check(law.harden(law.sample())).all()
+            distribution = rt.GumbelSoftmaxTopK(
+                5, 10.0, logits=logits, independent_noise=independent_noise
+            )
+            assert (
+                rt.PlackettLuce(5, logits=logits)
+                .support.check(distribution.harden(distribution.sample()))
+                .all()
+            )
 
 
 def test_one_row_is_gumbel_softmax() -> None:

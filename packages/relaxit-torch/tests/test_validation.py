@@ -1,4 +1,4 @@
-"""Bad input is refused in words: which argument, what must hold of it, what was given."""
+"""An error about bad input says which argument, what is allowed and what was given."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from parametrisation import each_dtype, each_spec
 from relaxit_reference import Spec
 from relaxit_reference.testing.strategies import accepted_and_refused
 
@@ -59,6 +60,7 @@ def events_of(spec: Spec, name: str, parameters) -> list:
     return accepted_and_refused(spec.parameters[name].domain, *shape[-1:])
 
 
+@each_spec
 def test_a_parameter_outside_its_domain_is_refused_by_name_domain_and_value(
     spec: Spec, build, mild_parameters
 ) -> None:
@@ -69,6 +71,7 @@ def test_a_parameter_outside_its_domain_is_refused_by_name_domain_and_value(
         )
 
 
+@each_spec
 def test_a_number_outside_its_domain_is_refused(spec: Spec, build, mild_parameters) -> None:
     for names in spec.parameterisations():
         for name in names:
@@ -82,6 +85,8 @@ def test_a_number_outside_its_domain_is_refused(spec: Spec, build, mild_paramete
                 assert re.fullmatch(rf"{name} must be .+, but got {event}", message)
 
 
+@each_dtype
+@each_spec
 def test_the_ends_that_belong_to_a_domain_are_accepted(
     spec: Spec, dtype: str, build, mild_parameters
 ) -> None:
@@ -100,6 +105,7 @@ def test_the_ends_that_belong_to_a_domain_are_accepted(
                     assert distribution.log_prob(value).isfinite().all(), f"{name} = {event}"
 
 
+@each_spec
 def test_exactly_one_of_an_exclusive_group_must_be_given(
     spec: Spec, build, mild_parameters
 ) -> None:
@@ -124,6 +130,7 @@ def test_exactly_one_of_an_exclusive_group_must_be_given(
 
 
 @pytest.mark.parametrize("validate_args", [True, False])
+@each_spec
 def test_batch_shapes_that_do_not_broadcast_are_refused(
     spec: Spec, validate_args: bool, build, mild_parameters
 ) -> None:
@@ -138,6 +145,7 @@ def test_batch_shapes_that_do_not_broadcast_are_refused(
 
 
 @pytest.mark.parametrize("validate_args", [True, False])
+@each_spec
 def test_a_parameter_without_its_event_dimensions_is_refused(
     spec: Spec, validate_args: bool, build, mild_parameters
 ) -> None:
@@ -152,6 +160,7 @@ def test_a_parameter_without_its_event_dimensions_is_refused(
 
 
 @pytest.mark.parametrize("validate_args", [True, False])
+@each_spec
 def test_a_value_or_noise_of_the_wrong_shape_is_refused(
     spec: Spec, validate_args: bool, build, mild_parameters
 ) -> None:
@@ -176,6 +185,7 @@ def test_a_value_or_noise_of_the_wrong_shape_is_refused(
             assert message.endswith(f"but got {tuple(tensor.shape)}")
 
 
+@each_spec
 def test_a_value_outside_the_support_is_refused(
     spec: Spec, build, mild_parameters, device: str
 ) -> None:
@@ -193,6 +203,7 @@ def test_a_value_outside_the_support_is_refused(
         assert unchecked.log_prob(value).shape == (2, 3)
 
 
+@each_spec
 def test_cdf_and_icdf_refuse_what_is_outside(spec: Spec, build, mild_parameters) -> None:
     distribution = build(spec, mild_parameters(spec, (3,)), validate_args=True)
     for form in {"cdf", "icdf"} & set(spec.closed_forms):
@@ -203,6 +214,7 @@ def test_cdf_and_icdf_refuse_what_is_outside(spec: Spec, build, mild_parameters)
             assert re.fullmatch(rf"value must be .+, but got {bad} at index \(1,\)", message)
 
 
+@each_spec
 def test_a_parameter_of_the_wrong_type_is_refused_by_name(
     spec: Spec, build, mild_parameters
 ) -> None:
@@ -216,6 +228,7 @@ def test_a_parameter_of_the_wrong_type_is_refused_by_name(
                 assert message == expected
 
 
+@each_spec
 def test_complex_parameters_are_refused_by_name(spec: Spec, build, mild_parameters) -> None:
     for names in spec.parameterisations():
         given = mild_parameters(spec, names=names)
@@ -226,6 +239,7 @@ def test_complex_parameters_are_refused_by_name(spec: Spec, build, mild_paramete
             assert message.startswith(f"{name} must be "), message
 
 
+@each_spec
 def test_without_validation_no_value_is_checked(spec: Spec, build, mild_parameters) -> None:
     for _, _, parameters in outside(spec, mild_parameters):
         distribution = build(spec, parameters, validate_args=False)
@@ -233,6 +247,7 @@ def test_without_validation_no_value_is_checked(spec: Spec, build, mild_paramete
         distribution.log_prob(torch.full_like(distribution.sample(), torch.nan))
 
 
+@each_spec
 def test_the_default_of_torch_decides_about_validation(spec: Spec, build, mild_parameters) -> None:
     name, event, parameters = next(iter(outside(spec, mild_parameters)))
     default = torch.distributions.Distribution._validate_args
@@ -245,6 +260,7 @@ def test_the_default_of_torch_decides_about_validation(spec: Spec, build, mild_p
         torch.distributions.Distribution.set_default_validate_args(default)
 
 
+@each_spec
 def test_whole_numbers_are_numbers(spec: Spec, build, mild_parameters, device: str) -> None:
     for names in spec.parameterisations():
         for name in names if len(names) > 1 else ():

@@ -2,8 +2,9 @@
 
     python scripts/compare_processes.py DATA_DIR ../../docs/results/vae-processes.json
 
-20 straight-through bits, layers 784-400-20-400-784, 5 epochs. Two processes draw other noise than
-one, so that their bounds differ by the luck of training. The evaluation is of all test images.
+The model has 20 straight-through bits and layers 784-400-20-400-784, and trains for 5 epochs. The
+noise differs between one process and two, so that their bounds differ by chance. The evaluation
+uses all test images.
 """
 
 import json
@@ -31,7 +32,7 @@ FIGURES = ("bound", "bound_stderr", "elbo", "kl", "importance_samples", "images"
 
 
 def main(data_dir: Path, output: Path) -> None:
-    """Run the commands in a folder that is thrown away."""
+    """Runs the commands in a temporary folder and writes the results."""
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as scratch:
         for name, command in COMMANDS.items():

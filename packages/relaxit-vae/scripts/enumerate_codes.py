@@ -2,8 +2,8 @@
 
     python scripts/enumerate_codes.py DATA_DIR ../../docs/results/vae-enumeration.json
 
-Each model has 8 binary latents, so that log p(image) is a sum over 256 codes. The bound takes
-20,000 samples of each of the first 100 test images.
+Each model has 8 binary latents, so that log p(image) is a sum over 256 codes. The bound uses 20,000
+samples for each of the first 100 test images.
 """
 
 import itertools
@@ -16,7 +16,6 @@ from tempfile import TemporaryDirectory
 import torch
 
 from relaxit_vae import VAE, Config, train
-from relaxit_vae.codes import Code
 from relaxit_vae.data import load_images
 from relaxit_vae.evaluation import binarized, log_weights
 from relaxit_vae.objective import log_likelihood, log_mean_exp
@@ -34,16 +33,16 @@ BITS, IMAGES, SAMPLES = 8, 100, 20_000
 
 @torch.no_grad()
 def compared(checkpoint: Path, data_dir: Path) -> dict[str, float]:
-    """Means over the images, in nats."""
+    """Returns means over the images, in nats."""
     model = VAE.load(checkpoint)
     images = binarized(load_images("test", data_dir)[:IMAGES], model.config.binarize)
     codes = torch.tensor(list(itertools.product([0.0, 1.0], repeat=BITS)))
     likelihood = log_likelihood(images, model.decode(codes)[:, None]).double()
     exact = likelihood.logsumexp(0) - math.log(len(codes))
-    code, prior = Code.of(model.posterior(images)), model.latent.code_prior()
+    code, prior = model.latent.code(model.posterior(images)), model.latent.code_prior()
     with drawn_from("enumeration"):
-        laws = code.law, prior, code.read
-        weights = list(log_weights(model, images, slice(None), SAMPLES, *laws))
+        both = code.distribution, prior, code.read
+        weights = list(log_weights(model, images, slice(None), SAMPLES, *both))
     bound = log_mean_exp(weights)
     middle = len(weights) // 2
     halves = (log_mean_exp(weights[:middle]) + log_mean_exp(weights[middle:])) / 2
@@ -58,7 +57,7 @@ def compared(checkpoint: Path, data_dir: Path) -> dict[str, float]:
 
 
 def main(data_dir: Path, output: Path) -> None:
-    """Train and compare each latent."""
+    """Trains and compares each latent."""
     found = {}
     for latent in LATENTS:
         name, _, hard = latent.partition(":")

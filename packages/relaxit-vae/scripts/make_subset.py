@@ -1,8 +1,9 @@
-"""Make the shipped subset of MNIST: `python make_subset.py DIR`.
+"""Makes the shipped subset of MNIST: `python make_subset.py DIR`.
 
-DIR holds MNIST/raw as torchvision lays it out. Every digit gets the same number of images (600 to
-train, 100 to test), chosen with a fixed seed and kept in the order of the original files. The
-output is the same on every run: gzip is told neither a time nor a name.
+DIR holds MNIST/raw, laid out as by torchvision. Every digit gets the same number of images: 600
+for training and 100 for testing. They are chosen with a fixed seed and stay in the order of the
+original files. The output is the same on every run, because the gzip files contain neither time
+nor name.
 """
 
 import gzip
@@ -18,7 +19,7 @@ SEED = 0
 
 
 def stratified(labels: Tensor, per_digit: int) -> Tensor:
-    """Indices of `per_digit` images of every digit, ascending."""
+    """Returns indices of `per_digit` images of every digit, in ascending order."""
     generator = torch.Generator().manual_seed(SEED)
     order = torch.randperm(len(labels), generator=generator)
     chosen = [order[labels[order] == digit][:per_digit] for digit in range(10)]
@@ -26,7 +27,7 @@ def stratified(labels: Tensor, per_digit: int) -> Tensor:
 
 
 def write_idx(path: Path, values: Tensor) -> None:
-    """Write unsigned bytes as a gzipped IDX file."""
+    """Writes unsigned bytes as a gzipped IDX file."""
     magic = bytes([0, 0, 8, values.ndim])
     shape = b"".join(size.to_bytes(4, "big") for size in values.shape)
     content = magic + shape + values.to(torch.uint8).numpy().tobytes()
@@ -34,7 +35,7 @@ def write_idx(path: Path, values: Tensor) -> None:
 
 
 def main(root: str) -> None:
-    """Write the four files."""
+    """Writes the four files."""
     for name, train, per_digit in [("train", True, 600), ("t10k", False, 100)]:
         full = MNIST(root, train=train)
         index = stratified(full.targets, per_digit)

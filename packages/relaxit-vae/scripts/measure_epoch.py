@@ -1,13 +1,13 @@
-"""Times an epoch of MNIST here and with a loader that prepares image by image.
+"""Times an epoch of `relaxit-vae`, and of a script that prepares images one by one.
 
     python scripts/measure_epoch.py DATA_DIR ../../docs/results/vae-epoch.json
 
-The other way is that of the usual example scripts: a data set that opens an image and transforms it
-when it is asked for one, a `DataLoader` that collates them, distributions that validate their
-arguments, and Adam. Both have 20 straight-through bits, layers 784-400-20-400-784 and batches of
-128, and run in turns in one process. Two more figures say where the seconds go: the same number of
-optimiser steps on one batch that is there already, a floor for anyone, and the batches alone, in
-both ways.
+The script is written as the usual examples are: a data set opens and transforms each image, a
+`DataLoader` collates the images, distributions validate their arguments, and Adam optimises. Both
+models have 20 straight-through bits, layers 784-400-20-400-784 and batches of 128. They run in
+turns in one process. Two more figures show where the seconds go. One is the time of as many
+optimiser steps on a batch that is in memory, which no loader can undercut. The other is the time
+of the batches alone, for both.
 """
 
 import json
@@ -46,7 +46,7 @@ class ByImage(nn.Module):
         )
 
     def loss(self, images: Tensor) -> Tensor:
-        """Minus the evidence lower bound, of a batch."""
+        """Returns minus the evidence lower bound of a batch."""
         bits = Bernoulli(logits=self.encoder(images))
         code = bits.sample() + bits.probs - bits.probs.detach()
         divergence = kl_divergence(bits, Bernoulli(torch.full_like(bits.probs, 0.5)))
@@ -55,7 +55,7 @@ class ByImage(nn.Module):
 
 
 def steps(batches: Iterable[Tensor]) -> float:
-    """Seconds of a step of the example's model on each batch, with what makes the batches."""
+    """Returns the seconds for a step on each batch, including the time to make the batches."""
     model = ByImage()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     start, total = time.perf_counter(), 0.0
@@ -70,14 +70,14 @@ def steps(batches: Iterable[Tensor]) -> float:
 
 
 def by_image(data_dir: Path) -> Iterator[Tensor]:
-    """The batches of an epoch whose images are prepared one by one."""
+    """Yields the batches of an epoch whose images are prepared one by one."""
     data = MNIST(data_dir, transform=ToTensor())
     for images, _ in DataLoader(data, batch_size=BATCH, shuffle=True):
         yield images.flatten(1)
 
 
 def by_index(data_dir: Path) -> Iterator[Tensor]:
-    """The batches of an epoch of `relaxit-vae`, where images lie in one tensor."""
+    """Yields the batches of an epoch of `relaxit-vae`, where images lie in one tensor."""
     digits = Digits(load_images("train", data_dir), load_images("test", data_dir), batch_size=BATCH)
     assert digits.training
     for index, _ in digits.train_dataloader():
@@ -85,7 +85,7 @@ def by_index(data_dir: Path) -> Iterator[Tensor]:
 
 
 def seconds_of(batches: Iterable[Tensor]) -> float:
-    """What it takes to make them, and nothing else, after the first."""
+    """Returns the seconds to make all batches but the first, without using them."""
     iterator = iter(batches)
     next(iterator)
     start = time.perf_counter()
@@ -95,7 +95,7 @@ def seconds_of(batches: Iterable[Tensor]) -> float:
 
 
 def ours(data_dir: Path) -> float:
-    """Seconds of an epoch of `relaxit-vae train`."""
+    """Returns the seconds of an epoch of `relaxit-vae train`."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch, "run")
         config = Config(
@@ -110,7 +110,7 @@ def ours(data_dir: Path) -> float:
 
 
 def main(data_dir: Path, output: Path) -> None:
-    """Both, in turns."""
+    """Measures everything in turns and writes the results."""
     there = load_images("train", data_dir)[:BATCH]
     count = math.ceil(60_000 / BATCH)
     measured: dict[str, Callable[[], float]] = {

@@ -3,8 +3,8 @@
     python scripts/measure_gradients.py DATA_DIR ../../docs/results/vae-gradients.json
 
 The models have 4 variables of 8 categories, layers 784-512-256 and train for 5 epochs on grey
-levels (Adam 5e-4, batches of 100, temperature 1.3), with three seeds. Of each estimator there are
-512 draws for the first 100 test images, at temperature 1 where it has one.
+levels (Adam 5e-4, batches of 100, temperature 1.3), with three seeds. Each estimator is drawn 512
+times for the first 100 test images, at temperature 1 if it has a temperature.
 """
 
 import json
@@ -28,7 +28,7 @@ ESTIMATORS = (
 
 
 def main(data_dir: Path, output: Path) -> None:
-    """Train and compare with each seed."""
+    """Trains and compares with each seed."""
     rows = []
     for seed in SEEDS:
         with TemporaryDirectory() as scratch:

@@ -4,11 +4,11 @@ r"""Measures all gradient estimators on two problems and draws the bias-variance
     python scripts/plot_bias_variance.py ../../docs/results/estimators.json \
         ../../docs/images/bias-variance.png
 
-writes figures, and draws them; with `--draw-only` it draws what has been measured before.
+measures and draws. With `--draw-only` it draws results that exist.
 
-One variable of four categories, and a quadratic function: the benchmark of Hooper and Shekhovtsov
-(2026), seed 0. And six bits, with a function that is not quadratic and couples them all. Each
-estimator is multiplied by the number that gives its mean the length of the exact gradient.
+The first problem has one variable of four categories and a quadratic function: the benchmark of
+Hooper and Shekhovtsov (2026), seed 0. The second has six bits and a function that is not quadratic
+and couples all bits. Each estimator is rescaled so that its mean has the exact gradient's norm.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Problem = tuple[Distribution, Callable[[Tensor], Tensor]]
 
 
 def categories() -> Problem:
-    """The published benchmark: drawn in float32, then cast."""
+    """Returns the published benchmark: drawn in float32, then cast to float64."""
     torch.manual_seed(SEED)
     root, linear, logits = torch.randn(4, 4), torch.randn(4), torch.randn(4)
     matrix, linear, logits = root.double().T @ root.double(), linear.double(), logits.double()
@@ -49,14 +49,14 @@ def categories() -> Problem:
 
 
 def bits() -> Problem:
-    """The logarithm of a sum of exponentials of eight linear functions."""
+    """Returns six bits, and the logarithm of a sum of exponentials of eight linear functions."""
     torch.manual_seed(SEED)
     weights, logits = 2 * torch.randn(8, 6).double(), torch.randn(6).double()
     return Independent(Bernoulli(logits=logits), 1), lambda b: (b @ weights.T).logsumexp(-1)
 
 
 class Critic(nn.Module):
-    """A control variate of one hidden layer."""
+    """A control variate with one hidden layer."""
 
     def __init__(self, entries: int) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Critic(nn.Module):
 def trained_relax(
     problem: Problem, make: Callable[[Tensor], Distribution], logits: Tensor
 ) -> Callable[..., Tensor]:
-    """RELAX after 1,000 steps down its own variance, 100 draws each."""
+    """Returns RELAX after 1,000 steps that minimise its own variance, with 100 draws each."""
     critic = Critic(len(logits))
     log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
     scale = torch.ones((), dtype=torch.float64, requires_grad=True)
@@ -96,7 +96,7 @@ def trained_relax(
 
 
 def measure(name: str, samples: int) -> GradientReport:
-    """All estimators that apply, `samples` draws of each."""
+    """Measures all estimators that apply, with `samples` draws of each."""
     problem = categories() if name == "categories" else bits()
     distribution, f = problem
     if isinstance(distribution, OneHotCategorical):
@@ -135,7 +135,7 @@ def measure(name: str, samples: int) -> GradientReport:
 
 
 def draw(results: Path, picture: Path) -> None:
-    """The picture of results, a panel for each problem."""
+    """Draws results, with a panel for each problem."""
     problems = json.loads(results.read_text(encoding="utf-8"))["problems"]
     figure = Figure(figsize=(9, 9), dpi=130, layout="constrained")
     for axes, (name, found) in zip(
@@ -148,7 +148,7 @@ def draw(results: Path, picture: Path) -> None:
 
 
 def main() -> None:
-    """Measure, write, draw."""
+    """Measures, writes and draws."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--samples", type=int, default=100_000, help="draws of each estimator")
     parser.add_argument("results", type=Path)

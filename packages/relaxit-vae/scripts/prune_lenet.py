@@ -1,12 +1,12 @@
-"""Trains LeNet-300-100 with a gate at each input and hidden unit, which learns how small it can be.
+"""Prunes LeNet-300-100, with a learned gate at each input and hidden unit.
 
     python scripts/prune_lenet.py [--data-dir DATA_DIR] [--epochs 20] [--seeds 3]
 
-On the shipped subset of MNIST, or on all of it. Each gate is penalised by the weights that it keeps
-(Louizos, Welling, Kingma 2018). How much is chosen without a look at the test images: of the
-penalties that leave less than a tenth of the weights, the one with the best accuracy on a sixth of
-the training images that is held out. With it the network is trained on all training images, and
-tested once.
+The data is the shipped subset of MNIST, or all of it. Each gate is penalised for the weights that
+it keeps (Louizos, Welling, Kingma 2018). The penalty is chosen without the test images. A sixth
+of the training images is held out. Among the penalties that leave less than a tenth of the
+weights, the one with the best accuracy on the held-out images is taken. With this penalty the
+network is trained on all training images and tested once.
 """
 
 from argparse import ArgumentParser
@@ -24,9 +24,9 @@ from relaxit_vae.data import Images, load_images
 
 SIZES = (784, 300, 100, 10)
 BUDGET = 0.1
-"""The share of the weights that may be left."""
+"""The largest fraction of the weights that may be left."""
 PENALTIES = (0.03, 0.1, 0.3, 1.0)
-"""Prices of an expected weight, divided by the number of training images."""
+"""Penalties of an expected weight, before division by the number of training images."""
 EPOCHS = 20
 
 
@@ -36,7 +36,7 @@ class GatedLeNet(nn.Sequential):
     def __init__(self) -> None:
         super().__init__()
         for inputs, outputs in pairwise(SIZES):
-            # As in the paper: pixels are dropped with probability 0.2 at first, units with 0.5.
+            # As in the paper: at first, pixels are dropped with probability 0.2, units with 0.5.
             gates = HardConcreteGates(inputs, initial_probs=0.5 if self else 0.8)
             self.extend([gates, nn.Linear(inputs, outputs), nn.ReLU()])
         self.pop(-1)  # the last layer gives logits
@@ -44,13 +44,13 @@ class GatedLeNet(nn.Sequential):
         self.linear = [module for module in self if isinstance(module, nn.Linear)]
 
     def expected_weights(self) -> Tensor:
-        """How many weights belong to units whose gates are open."""
+        """Returns the expected number of weights of units whose gates are open."""
         pairs = zip(self.gates, self.linear, strict=True)
         return sum(gates.penalty() * linear.out_features for gates, linear in pairs)
 
 
 def train(images: Images, seed: int, *, penalty: float, epochs: int = EPOCHS) -> GatedLeNet:
-    """Minimises the cross-entropy and the penalty for so many weights."""
+    """Returns a network that minimises the cross-entropy and the penalty for its weights."""
     torch.manual_seed(seed)
     pixels, labels = images[:], images.labels.long()
     network = GatedLeNet()
@@ -71,7 +71,7 @@ def train(images: Images, seed: int, *, penalty: float, epochs: int = EPOCHS) ->
 
 
 def pruned(network: GatedLeNet) -> tuple[Tensor, nn.Sequential]:
-    """The pixels that are left, and the plain network of the units that are left."""
+    """Returns the indices of the pixels that are left, and a plain network of the units left."""
     kept = [gates.prune() for gates in network.gates]
     layers: list[nn.Module] = []
     for i, (gates, linear) in enumerate(zip(network.gates, network.linear, strict=True)):
@@ -84,7 +84,7 @@ def pruned(network: GatedLeNet) -> tuple[Tensor, nn.Sequential]:
 
 
 def measure(network: GatedLeNet, images: Images) -> tuple[float, float]:
-    """The accuracy of the pruned network, and the share of the weights that it has."""
+    """Returns the accuracy of the pruned network, and the fraction of the weights it keeps."""
     kept, small = pruned(network)
     with torch.no_grad():
         right = small(images[:][:, kept]).argmax(-1) == images.labels
@@ -93,7 +93,7 @@ def measure(network: GatedLeNet, images: Images) -> tuple[float, float]:
 
 
 def held_out(images: Images) -> tuple[Images, Images]:
-    """Five sixths of the images for training, and one for choosing."""
+    """Returns five sixths of the images for training, and one sixth for choosing."""
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
     parts = order.split(len(images) * 5 // 6)
     rest, held = (Images(images.pixels[part], images.labels[part]) for part in parts[:2])
@@ -107,7 +107,7 @@ def choose(
     penalties: Sequence[float] = PENALTIES,
     epochs: int = EPOCHS,
 ) -> float:
-    """The penalty, by means over seeds, on images that are held out."""
+    """Returns the best penalty, by means over seeds on images that are held out."""
     rest, held = held_out(images)
     small_enough = {}
     for penalty in penalties:
@@ -118,13 +118,13 @@ def choose(
             small_enough[penalty] = right
     if not small_enough:
         raise SystemExit(
-            f"penalties must be greater: none leaves less than {BUDGET:.0%} of weights"
+            f"penalties must be larger: none leaves less than {BUDGET:.0%} of the weights"
         )
     return max(small_enough, key=small_enough.__getitem__)
 
 
 def main() -> None:
-    """Choose, train and test."""
+    """Chooses the penalty, trains and tests."""
     parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data-dir", type=Path, help="folder of the full MNIST")
     parser.add_argument("--penalties", type=float, nargs="+", default=PENALTIES)

@@ -1,4 +1,4 @@
-"""A folder of MNIST with a few real digits, and options for runs of a second."""
+"""Fixtures: a folder of MNIST with a few real digits, and options for runs of a second."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def few(mnist) -> Images:
 
 @pytest.fixture
 def config(mnist, tmp_path):
-    """Options of a tiny run; `config(epochs=2)` changes some."""
+    """Makes options of a tiny run; `config(epochs=2)` changes one."""
 
     def make(**options) -> Config:
         defaults = {"epochs": 1, "hidden": (16,), "data_dir": mnist, "output": tmp_path / "run"}

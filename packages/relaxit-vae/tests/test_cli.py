@@ -45,7 +45,7 @@ def test_a_config_file_holds_all_options_and_others_prevail(checkpoint, tmp_path
     assert after == before | {"output": str(folder), "variables": 7}
 
 
-def test_a_run_goes_on_with_the_options_that_it_has(checkpoint, tmp_path):
+def test_a_run_continues_with_its_options(checkpoint, tmp_path):
     folder = checkpoint.parents[1]
     result = call("train", "--resume", "--output", folder, "--importance-samples", 1)
     assert result.exit_code == 0
@@ -122,7 +122,8 @@ def test_errors_are_one_line_and_a_status(arguments, complaint, tmp_path, monkey
 
 def test_every_command_is_a_function_too():
     for command in app.registered_commands:
-        assert callable(getattr(relaxit_vae, command.callback.__name__))
+        name = command.name or command.callback.__name__
+        assert callable(getattr(relaxit_vae, name))
 
 
 def test_a_damaged_data_file_is_one_line(tmp_path, mnist):

@@ -11,14 +11,14 @@ GOOD = HEADER + bytes(2 * 28 * 28)
 
 
 @pytest.mark.parametrize(("split", "per_digit"), [("train", 600), ("test", 100)])
-def test_shipped_data_has_as_many_of_each_digit(split, per_digit):
+def test_shipped_data_has_the_same_number_of_each_digit(split, per_digit):
     images = load_images(split)
     assert images.pixels.shape == (10 * per_digit, 28, 28)
     assert images.labels.bincount().tolist() == [per_digit] * 10
 
 
 def test_shipped_labels_belong_to_their_images():
-    """The nearest mean image finds the digit four times out of five, as it does on all of MNIST."""
+    """The nearest mean image gives the digit in four of five cases, as on all of MNIST."""
     training, test = load_images("train"), load_images("test")
     means = torch.stack([training[:][training.labels == digit].mean(0) for digit in range(10)])
     nearest = torch.cdist(test[:], means).argmin(dim=1)
@@ -52,7 +52,7 @@ def test_batches_pass_over_every_image_once():
 
 @pytest.mark.parametrize("processes", [2, 3])
 def test_processes_share_each_batch(processes):
-    """Together they see what one sees, also of a last batch that is smaller than they are many."""
+    """Together they see what one process sees, also if the last batch is smaller."""
     alone = list(IndexBatches(61, 20, seed=1))
     shares = [
         list(IndexBatches(61, 20, seed=1, process=process, processes=processes))

@@ -1,4 +1,4 @@
-"""The tables of the site are those of the results that are committed."""
+"""Compares the tables and figures of the site with the committed results."""
 
 import json
 import re
@@ -20,7 +20,7 @@ def load(name):
     return json.loads((DOCS / "results" / name).read_text())
 
 
-def test_every_table_is_that_of_its_results():
+def test_every_table_agrees_with_its_results():
     page = PAGE.read_text()
     shown = re.findall(r"<!-- (vae-[\w-]+\.json) -->\n\n((?:\|.*\n)+)", page)
     assert shown
@@ -28,14 +28,14 @@ def test_every_table_is_that_of_its_results():
         assert lines == table(load(name)["rows"]), name
 
 
-def test_the_figures_of_protocol_a_are_those_of_its_results():
+def test_the_figures_of_protocol_a_agree_with_its_results():
     rows = load("vae-protocol-a.json")["rows"]
     assert len(rows) == 3
     after = [-mean(row["elbo_by_epoch"][epoch - 1] for row in rows) for epoch in (10, 20)]
     assert f"{after[0]:.1f} nats after 10 epochs and {after[1]:.1f} after 20" in PAGE.read_text()
 
 
-def test_the_cosines_inside_a_model_are_those_of_its_results():
+def test_the_cosines_inside_a_model_agree_with_its_results():
     cosines = load("vae-gradients.json")["mean_cosine_of_mean"]
     page = " ".join(PAGE.read_text().split())
     assert (
@@ -46,7 +46,7 @@ def test_the_cosines_inside_a_model_are_those_of_its_results():
     ) in page
 
 
-def test_the_differences_from_enumeration_are_those_of_its_results():
+def test_the_differences_from_enumeration_agree_with_its_results():
     latents = load("vae-enumeration.json")["latents"]
     found = {name: row["difference"] for name, row in latents.items()}
     page = " ".join(PAGE.read_text().split())
@@ -58,23 +58,26 @@ def test_the_differences_from_enumeration_are_those_of_its_results():
     ) in page
 
 
-def test_the_figure_of_reinmax_is_that_of_its_results():
+def test_the_figure_of_reinmax_agrees_with_its_results():
     loss = -mean(row["elbo"] for row in load("vae-reinmax.json")["rows"])
     assert f"10 epochs: {loss:.1f} nats." in " ".join(PAGE.read_text().split())
 
 
-def test_the_figures_of_two_processes_are_those_of_their_results():
+def test_the_figures_of_two_processes_agree_with_their_results():
     one, two, many = load("vae-processes.json")["rows"]
     page = " ".join(PAGE.read_text().split())
     assert f"is {one['bound']:.2f} by one process and {two['bound']:.2f} by two" in page
     assert f"1,000 samples of each takes {many['seconds']:.0f} s on one core" in page
 
 
-def test_the_seconds_of_an_epoch_are_those_of_its_results():
+def test_the_seconds_of_an_epoch_agree_with_its_results():
     epoch = load("vae-epoch.json")
     seconds = {name: median(values) for name, values in epoch["seconds"].items()}
     page = " ".join(PAGE.read_text().split())
-    assert f"an epoch of it takes {epoch['ratios']['epoch']:.2f} times as long" in page
+    assert (
+        f"an epoch of `relaxit-vae train` takes {epoch['ratios']['epoch']:.2f} times as long"
+        in page
+    )
     assert f"{seconds['relaxit-vae']:.1f} s and {seconds['image by image']:.1f} s." in page
 
 

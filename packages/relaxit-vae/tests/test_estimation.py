@@ -1,4 +1,4 @@
-"""Training and comparing with gradient estimators, by name."""
+"""Training with gradient estimators by name, and comparing them."""
 
 import itertools
 
@@ -54,7 +54,7 @@ def test_the_value_is_the_bound_of_a_discrete_code(few, monkeypatch):
     assert torch.equal(terms.elbo, terms.reconstruction - terms.kl)
 
 
-def test_the_temperature_of_the_run_is_that_of_the_estimator(few):
+def test_the_estimator_takes_the_temperature_of_the_run(few):
     def gradient(estimator, temperature):
         vae = model(latent="gumbel-softmax", estimator=estimator, temperature=temperature)
         torch.manual_seed(1)
@@ -66,7 +66,7 @@ def test_the_temperature_of_the_run_is_that_of_the_estimator(few):
 
 
 @pytest.mark.parametrize("option", ["temperature", "final_temperature"])
-def test_a_temperature_that_the_estimator_would_not_take_is_refused(option):
+def test_a_temperature_that_the_estimator_would_ignore_is_refused(option):
     flag = "--" + option.replace("_", "-")
     with pytest.raises(InputError, match=rf"^{flag} must be left out .* but got 0\.1 with reinmax"):
         model(latent="gumbel-softmax", estimator="reinmax:temperature=1.3", **{option: 0.1})
@@ -79,8 +79,17 @@ def test_annealing_begins_at_the_temperature_of_the_estimator():
     assert model(latent="gumbel-softmax", estimator="exact").first_temperature == 0.5
 
 
+def test_an_estimator_and_a_latent_have_temperatures_of_their_own():
+    vae = model(latent="hard-concrete", estimator="reinmax")
+    vae.temperature = 0.3
+    assert (vae.estimator.temperature, vae.latent.temperature) == (0.3, 2 / 3)
+    vae = model(latent="hard-concrete", estimator="reinmax:temperature=1.3")
+    vae.temperature = 0.3  # its options fix the temperature of the estimator
+    assert (vae.estimator.temperature, vae.latent.temperature) == (None, 0.3)
+
+
 @pytest.mark.parametrize("name", sorted({*estimators_by_name()} - ONLY_BITS))
-def test_decoders_read_discrete_codes_but_for_one(few, monkeypatch, name):
+def test_decoders_read_discrete_codes_except_with_gumbel_softmax(few, monkeypatch, name):
     seen, decode = [], VAE.decode
     monkeypatch.setattr(VAE, "decode", lambda self, code: seen.append(code) or decode(self, code))
     vae = model(latent="gumbel-softmax", estimator=name)
@@ -89,17 +98,17 @@ def test_decoders_read_discrete_codes_but_for_one(few, monkeypatch, name):
     assert set(seen[0].detach().unique().tolist()) <= {0.0, 1.0} or name == "gumbel-softmax"
 
 
-def test_the_exact_gradient_is_that_of_the_sum_over_all_codes(few):
+def test_the_exact_gradient_is_the_gradient_of_the_sum_over_all_codes(few):
     vae = model(latent="gumbel-softmax", binarize="threshold").double()
     images = (few[:5] > 0.5).double()
     logits = torch.randn(5, 2, 3, dtype=torch.float64, requires_grad=True)
-    law = as_one_event(OneHotCategorical(logits=logits), vae.latent.code_prior())
+    codes = as_one_event(OneHotCategorical(logits=logits), vae.latent.code_prior())
     total = 0
     for choice in itertools.product(range(3), repeat=2):
         code = torch.eye(3, dtype=torch.float64)[list(choice)].expand(5, 2, 3)
-        total += (law.log_prob(code).exp() * log_likelihood(images, vae.decode(code))).sum()
+        total += (codes.log_prob(code).exp() * log_likelihood(images, vae.decode(code))).sum()
     (by_hand,) = torch.autograd.grad(total, logits)
-    assert torch.allclose(exact_gradient(vae, law, images), by_hand, atol=1e-9)
+    assert torch.allclose(exact_gradient(vae, codes, images), by_hand, atol=1e-9)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +119,7 @@ def checkpoint(mnist, tmp_path_factory):
     return train(config, quiet=True).checkpoint
 
 
-def test_unbiased_estimators_are_on_the_exact_gradient(checkpoint, mnist):
+def test_unbiased_estimators_average_to_the_exact_gradient(checkpoint, mnist):
     names = ["score-function:samples=8:baseline=leave-one-out", "exact", "straight-through"]
     report = gradients(checkpoint, estimators=names, samples=2000, images=4, data_dir=mnist)
     unbiased, exact, biased = report.rows
@@ -122,7 +131,7 @@ def test_unbiased_estimators_are_on_the_exact_gradient(checkpoint, mnist):
 
 
 @pytest.mark.parametrize("images", [0, 51])
-def test_gradients_refuse_images_that_there_are_not(checkpoint, mnist, images):
+def test_gradients_refuse_more_images_than_there_are_and_none(checkpoint, mnist, images):
     with pytest.raises(InputError, match=f"--images must be among 1 to 50, but got {images}"):
         gradients(checkpoint, images=images, data_dir=mnist)
 
@@ -172,10 +181,10 @@ def test_estimators_that_do_not_exist_are_refused(words, message):
         model(latent="gumbel-softmax", estimator=words)
 
 
-def test_an_estimator_needs_the_discrete_divergence_and_a_discrete_law():
+def test_an_estimator_needs_the_discrete_divergence_and_a_discrete_distribution():
     with pytest.raises(InputError, match="--kl must be discrete with an --estimator"):
         model(latent="gumbel-softmax", estimator="reinmax", kl="relaxed")
-    assert not model(latent="gumbel-softmax", estimator="reinmax").is_relaxed
+    assert not model(latent="gumbel-softmax", estimator="reinmax").has_relaxed_model
     for latent in ("logistic-normal-softmax", "gumbel-softmax-top-k"):
         with pytest.raises(InputError, match=r"--(kl|estimator) must"):
             model(latent=latent, estimator="reinmax")
@@ -191,5 +200,5 @@ def test_an_estimator_is_found_with_its_options():
 def test_the_code_of_an_image_is_one_event():
     vae = model(latent="gumbel-softmax")
     posterior = vae.latent.posterior(torch.zeros(7, vae.latent.parameter_size))
-    law = as_one_event(Code.of(posterior).law, vae.latent.code_prior())
-    assert (law.batch_shape, law.event_shape) == ((7,), (2, 3))
+    codes = as_one_event(Code.of(posterior).distribution, vae.latent.code_prior())
+    assert (codes.batch_shape, codes.event_shape) == ((7,), (2, 3))

@@ -11,8 +11,8 @@ from torch import nn
 from relaxit_vae.data import load_images
 
 PENALTY = 0.1
-"""What the script chooses on images of the training set that are held out: there it keeps 6.6 % of
-the weights, with an accuracy of 0.916 (means of 3 seeds)."""
+"""The penalty that the script chooses. On held-out images of the training set the network keeps
+6.6 % of the weights, with an accuracy of 0.916 (means of 3 seeds)."""
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +25,7 @@ def script():
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_lenet_keeps_a_small_part_of_its_weights_and_returns_the_same_without_the_others(
-    seed, script
-):
+def test_lenet_keeps_few_of_its_weights_and_returns_the_same_without_the_others(seed, script):
     network = script.train(load_images("train"), seed, penalty=PENALTY)
     test = load_images("test")
     kept, small = script.pruned(network)
@@ -39,8 +37,8 @@ def test_lenet_keeps_a_small_part_of_its_weights_and_returns_the_same_without_th
     weights = sum(layer.weight.numel() for layer in small if isinstance(layer, nn.Linear))
     assert left == weights / sum(a * b for a, b in pairwise(script.SIZES))
     assert left < script.BUDGET
-    # Held out it is 0.916, and an accuracy of 1,000 images has a standard error of 0.0088: with
-    # other seeds one of some might well be lower. These are fixed, so that no chance is left.
+    # The accuracy on held-out images is 0.916, with a standard error of 0.0088 for 1,000 images.
+    # Other seeds might give a lower accuracy. These seeds are fixed.
     assert right > 0.91
     corner = torch.tensor([0, 27, 756, 783])  # never inked in any image
     assert not torch.isin(corner, kept).any()

@@ -51,10 +51,12 @@ def test_two_processes_train_to_the_same_bound(runs):
     assert [row.split(",")[:2] for row in last] == [["8", "56"], ["8", "56"]]
 
 
-def test_the_mean_gradient_of_unequal_shares_is_that_of_the_whole_batch(few, monkeypatch):
-    """Bounds after a few epochs would not show a loss of another scale; gradients do.
+def test_the_mean_gradient_of_unequal_shares_equals_the_gradient_of_the_whole_batch(
+    few, monkeypatch
+):
+    """Gradients show a wrong scale of the loss; bounds after a few epochs would not.
 
-    The expectation over all codes is exact, so that no noise tells the shares from the batch.
+    The expectation over all codes is exact, so that shares and batch differ by no noise.
     """
     torch.manual_seed(0)
     options = {"latent": "gumbel-softmax", "variables": 2, "categories": 3, "hidden": (16,)}

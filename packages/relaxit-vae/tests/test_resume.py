@@ -1,4 +1,4 @@
-"""Runs that die and go on, checkpoints that are damaged, disks that are full."""
+"""Runs that die and continue, damaged checkpoints, and full disks."""
 
 import errno
 import os
@@ -39,7 +39,7 @@ def assert_same(first, second):
 
 
 def test_a_run_that_is_killed_three_times_ends_as_if_it_had_not_been(tmp_path):
-    """At random moments in mid-epoch; each resumption repeats at most the epoch that was begun."""
+    """It is killed at random moments. Each resumption repeats at most the epoch that was begun."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     arguments = ["train", *OPTIONS, *ANNEALED, "--quiet", "--importance-samples", 1]
     subprocess.run(command(*arguments, "--output", whole), check=True)
@@ -83,7 +83,7 @@ def test_a_finished_run_is_left_as_it_is(config):
     assert_same(expected, state(run.folder))
 
 
-def test_a_run_goes_on_with_its_own_options_only(config, tmp_path):
+def test_a_run_continues_with_its_own_options_only(config, tmp_path):
     with pytest.raises(InputError, match="--resume must find a run in --output"):
         train(config(), resume=True, quiet=True)
     assert not (tmp_path / "run").exists()

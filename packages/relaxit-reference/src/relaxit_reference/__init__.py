@@ -1,6 +1,9 @@
 """The NumPy and SciPy ground truth for relaxed discrete distributions, and their specifications."""
 
 from . import laplace_bridge as laplace_bridge
+from .checking.check import check_distribution as check_distribution
+from .checking.report import Difference as Difference
+from .checking.report import Report as Report
 from .distribution import ReferenceDistribution as ReferenceDistribution
 from .distributions.binary_concrete import BinaryConcrete as BinaryConcrete
 from .distributions.correlated_bernoulli import CorrelatedBernoulli as CorrelatedBernoulli
@@ -30,6 +33,3 @@ from .spec import Spec as Spec
 from .spec import SpecError as SpecError
 from .spec import load_spec as load_spec
 from .spec import load_specs as load_specs
-from .testing.check import check_distribution as check_distribution
-from .testing.report import Difference as Difference
-from .testing.report import Report as Report

@@ -1,12 +1,14 @@
-"""What every reference distribution is: a frozen dataclass of parameters, a noise and a map.
+"""The base of every reference distribution: a frozen dataclass of parameters, with noise and a map.
 
-Written for reading, in float64: no speed, no numerical trick that the torch side might share.
+Written for reading, in float64: not for speed, and without numerical tricks that the PyTorch side
+might share.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,14 +25,17 @@ RandomState = int | np.random.Generator | None
 
 @dataclass(frozen=True, eq=False)
 class ReferenceDistribution:
-    """Checks its parameters against its specification and holds them as float64 arrays.
+    """A distribution that holds its parameters to its specification.
 
-    Shapes: parameters broadcast over `batch_shape`; a value has shape
+    The constructor turns parameters into float64 arrays. A method without a closed form raises
+    NotImplementedError.
+
+    Shapes: parameters broadcast to `batch_shape`. A value has shape
     `(*size, *batch_shape, *event_shape)`.
 
     Raises:
-        ValueError: a parameter outside its domain, none or several of an exclusive group, batch
-            shapes that do not broadcast.
+        ValueError: a parameter is outside its domain, not exactly one parameter of an exclusive
+            group is given, or batch shapes do not broadcast.
     """
 
     def __post_init__(self) -> None:
@@ -42,24 +47,31 @@ class ReferenceDistribution:
                     f"exactly one of {', '.join(group)} must be given, but got {found}"
                 )
         exclusive = {name for group in self.spec.exclusive for name in group}
-        for name, parameter in self.spec.parameters.items():
-            if getattr(self, name) is None and name in exclusive:
-                continue
-            value = np.array(getattr(self, name), dtype=np.float64)
-            dimensions = parameter.domain.event_dim
-            if value.ndim < dimensions:
-                raise ValueError(
-                    f"{name} must have at least {dimensions} dimension(s), "
-                    f"but got shape {value.shape}"
-                )
-            valid = parameter.domain.contains(value)
-            if not np.all(valid):
-                index = tuple(int(i) for i in np.argwhere(~valid)[0])
-                place = f" at index {index}" if index else ""
-                words = parameter.domain.describe()
-                raise ValueError(f"{name} must be {words}, but got {value[index].tolist()}{place}")
-            if name not in self.spec.counts:
-                object.__setattr__(self, name, value)
+        for name in self.spec.parameters:
+            if getattr(self, name) is not None or name not in exclusive:
+                self._check(name)
+        self._check_shapes()
+
+    def _check(self, name: str) -> None:
+        """Checks a parameter against its domain, and keeps it as an array unless it is a count."""
+        domain = self.spec.parameters[name].domain
+        value = np.array(getattr(self, name), dtype=np.float64)
+        if value.ndim < domain.event_dim:
+            raise ValueError(
+                f"{name} must have at least {domain.event_dim} dimension(s), "
+                f"but got shape {value.shape}"
+            )
+        valid = domain.contains(value)
+        if not np.all(valid):
+            index = tuple(int(i) for i in np.argwhere(~valid)[0])
+            place = f" at index {index}" if index else ""
+            raise ValueError(
+                f"{name} must be {domain.describe()}, but got {value[index].tolist()}{place}"
+            )
+        if name not in self.spec.counts:
+            object.__setattr__(self, name, value)
+
+    def _check_shapes(self) -> None:
         events = {
             name: value.shape[value.ndim - self.spec.parameters[name].domain.event_dim :]
             for name, value in self._given().items()
@@ -75,10 +87,10 @@ class ReferenceDistribution:
             message = f"batch shapes of parameters must broadcast, but got {found}"
             raise ValueError(message) from None
 
-    @property
+    @cached_property
     def spec(self) -> Spec:
-        """The specification of this variant, with its counts; its file is named as the module."""
-        name = type(self).__module__.rpartition(".")[2]
+        """The specification of this variant, with its counts."""
+        name = type(self).__module__.rpartition(".")[2]  # the file has the name of the module
         counts = {
             count: getattr(self, count)
             for count, parameter in load_spec(name).counts.items()
@@ -96,9 +108,9 @@ class ReferenceDistribution:
         )
         return last
 
-    @property
+    @cached_property
     def batch_shape(self) -> tuple[int, ...]:
-        """What the parameters broadcast to, without their event dimensions."""
+        """The shape that the parameters broadcast to, without their event dimensions."""
         return np.broadcast_shapes(
             *(
                 value.shape[: value.ndim - self.spec.parameters[name].domain.event_dim]
@@ -108,7 +120,7 @@ class ReferenceDistribution:
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        """The shape of one value: by default that of the last dimensions of a parameter."""
+        """The shape of one value. Default: the event shape of a parameter."""
         for name, value in self._given().items():
             if self.spec.parameters[name].domain.event_dim == self.spec.event_dim:
                 return tuple(value.shape[value.ndim - self.spec.event_dim :])
@@ -123,14 +135,14 @@ class ReferenceDistribution:
         """Draws base noise of shape `(*size, *batch_shape, *noise_shape)`."""
         random = np.random.default_rng(random_state)
         sample = () if size is None else tuple(np.atleast_1d(size))
-        laws: dict[str, Callable[..., Array]] = {
+        samplers: dict[str, Callable[..., Array]] = {
             "uniform": random.uniform,
             "normal": random.normal,
             "gumbel": random.gumbel,
             "logistic": random.logistic,
         }
         shape = (*sample, *self.batch_shape, *self.noise_shape)
-        return np.asarray(laws[self.spec.noise.law](size=shape))
+        return np.asarray(samplers[self.spec.noise.distribution](size=shape))
 
     def rvs(self, size: Size = None, random_state: RandomState = None) -> Array:
         """Draws values of shape `(*size, *batch_shape, *event_shape)`."""
@@ -140,35 +152,36 @@ class ReferenceDistribution:
         """The value of `noise`."""
         if not getattr(self, "hard", False):
             return self.relaxed(noise)
-        # The temperature moves no maximum: at 1, none is rounded to a tie.
-        law: Any = self
-        warm = replace(law, temperature=1.0) if "temperature" in self.spec.parameters else law
+        # The temperature does not change which score is largest; at 1 no scores round to a tie.
+        warm: Any = self
+        if "temperature" in self.spec.parameters:
+            warm = replace(warm, temperature=1.0)
         return self.harden(warm.relaxed(noise))
 
     def relaxed(self, noise: Numeric) -> Array:
-        """The relaxed value; of a hard law, what `harden` maps to the value.
+        """The relaxed value. A hard distribution returns `harden(relaxed(noise))`.
 
-        `surrogate` itself, unless the backward pass is that of another map.
+        Default: `surrogate`. The two differ where the backward pass belongs to another map.
         """
         return self.surrogate(noise)
 
     def surrogate(self, noise: Numeric) -> Array:
-        """The function whose derivative the backward pass is; by default the relaxed value.
+        """The function that the backward pass differentiates. By default it is the relaxed value.
 
-        Of a law without gradient: the scores that `harden` maps to the value.
+        For a distribution without gradient: the scores that `harden` maps to the value.
         """
         raise NotImplementedError
 
     def surrogate_from(self, origin: Any, noise: Numeric) -> Array:
-        """The same of parameters that have moved away from those of `origin`.
+        """`surrogate`, with all that the backward pass holds constant taken from `origin`.
 
-        The backward pass sees it move: what it holds constant is taken from `origin`, such as noise
-        that is drawn given the value. Nothing, unless a law says so.
+        An example is noise that is drawn given the value. `origin` is the same distribution before
+        a change of its parameters. Default: nothing is held constant.
         """
         return self.surrogate(noise)
 
     def harden(self, x: Numeric) -> Array:
-        """The discrete value of a relaxed one."""
+        """The discrete value of a relaxed value."""
         raise NotImplementedError
 
     def discrete_pmf(self, x: Numeric) -> Array:
@@ -177,29 +190,29 @@ class ReferenceDistribution:
 
     @property
     def chart(self) -> Chart:
-        """Free coordinates on the support: by default those of the domain."""
+        """Free coordinates on the support. Default: the coordinates of its domain."""
         return self.spec.relax.support
 
     def states(self) -> Array:
-        """All values of a law on finitely many points, `(states, *batch_shape, *event_shape)`."""
+        """All values of a distribution on finitely many points: `(states, *batch, *event)`."""
         states = self.spec.relax.support.states(self.event_shape)
         singles = states.reshape(len(states), *(1,) * len(self.batch_shape), *self.event_shape)
         return np.broadcast_to(singles, (len(states), *self.batch_shape, *self.event_shape)).copy()
 
     def logpdf(self, x: Numeric, dtype: DTypeLike = np.float64) -> Array:
-        """The log density in the base measure of the specification; -inf outside the support.
+        """The log density with respect to the specification's base measure; -inf off the support.
 
-        A coordinate at the edge of an open support, which only rounding can have brought there,
-        counts as the nearest number of `dtype` inside.
+        Only rounding can bring a coordinate to the edge of an open support. It then counts as the
+        nearest number of `dtype` inside.
         """
         raise NotImplementedError
 
     def logpdf_from_noise(self, noise: Numeric) -> Array:
-        """`logpdf(relax(noise))` where that value cannot be told from the edge of the support."""
+        """`logpdf(relax(noise))`, also where the value is rounded to the edge of the support."""
         return self.logpdf(self.relax(noise))
 
     def cdf(self, x: Numeric) -> Array:
-        """The cumulative distribution function, where it is closed form."""
+        """The cumulative distribution function."""
         raise NotImplementedError
 
     def ppf(self, q: Numeric) -> Array:
@@ -207,34 +220,34 @@ class ReferenceDistribution:
         raise NotImplementedError
 
     def mean(self) -> Array:
-        """The mean, where it is closed form."""
+        """The mean."""
         raise NotImplementedError
 
     def var(self) -> Array:
-        """The variance, where it is closed form."""
+        """The variance."""
         raise NotImplementedError
 
     def mode(self) -> Array:
-        """The most likely value, where it is closed form."""
+        """The most likely value."""
         raise NotImplementedError
 
     def entropy(self) -> Array:
-        """The entropy in nats, where it is closed form."""
+        """The entropy in nats."""
         raise NotImplementedError
 
     def over_batch(self, moment: Numeric, event_dim: int = 0) -> Array:
-        """A moment that only some parameters determine, for each element of the batch."""
+        """A moment that depends on some parameters only, repeated to the full batch shape."""
         event = np.shape(moment)[np.ndim(moment) - event_dim :]
         return np.broadcast_to(moment, (*self.batch_shape, *event)).copy()
 
     def _given(self) -> dict[str, Array]:
-        names = [f.name for f in fields(self) if f.name in self.spec.parameters]
-        names = [name for name in names if name not in self.spec.counts]
+        """The parameters that are given, without counts."""
+        names = [name for name in self.spec.parameters if name not in self.spec.counts]
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 
 class BernoulliParameters:
-    """`probs` and `logits` of Bernoulli variables, each from the other."""
+    """`probs` and `logits` of Bernoulli variables, each computed from the other."""
 
     probs: Numeric
     logits: Numeric
@@ -255,7 +268,7 @@ class BernoulliParameters:
 
 
 class CategoricalParameters:
-    """`probs` and `logits` of categories, each from the other."""
+    """`probs` and `logits` of categories, each computed from the other."""
 
     probs: Numeric
     logits: Numeric

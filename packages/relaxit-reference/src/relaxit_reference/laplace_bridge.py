@@ -1,6 +1,7 @@
-"""The Laplace bridge between Dirichlet and logistic-normal laws (Hobbhahn et al. 2022).
+"""The Laplace bridge between Dirichlet and logistic-normal distributions (Hobbhahn et al. 2022).
 
-A Dirichlet law is its array of concentrations, `(*batch, K)`.
+A Dirichlet distribution is given by its concentrations, `(*batch, K)`. Functions raise ValueError
+if an argument is outside its domain.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from relaxit_reference.domains import Array, Domain, Independent, Numeric, Posit
 
 
 def to_logistic_normal(concentration: Numeric) -> LogisticNormalSoftmax:
-    """The softmax of `N(mu, Sigma)`, which is that of independent variables of variances `1 / a`.
+    """The softmax of `N(mu, Sigma)`, here as the softmax of independent `N(mu_k, 1 / a_k)`.
 
     Example:
         >>> from relaxit_reference import laplace_bridge
@@ -24,12 +25,12 @@ def to_logistic_normal(concentration: Numeric) -> LogisticNormalSoftmax:
 
 
 def to_dirichlet(logistic_normal: LogisticNormalSoftmax) -> Array:
-    """The concentration of the Dirichlet law with the same mode and curvature.
+    """The concentration of the Dirichlet distribution with the same mode and curvature.
 
     Example:
         >>> from relaxit_reference import laplace_bridge
-        >>> law = laplace_bridge.to_logistic_normal([1.0, 4.0, 16.0])
-        >>> laplace_bridge.to_dirichlet(law).round(12)
+        >>> shares = laplace_bridge.to_logistic_normal([1.0, 4.0, 16.0])
+        >>> laplace_bridge.to_dirichlet(shares).round(12)
         array([ 1.,  4., 16.])
     """
     K = np.shape(logistic_normal.loc)[-1]
@@ -40,7 +41,7 @@ def to_dirichlet(logistic_normal: LogisticNormalSoftmax) -> Array:
 
 
 def gaussian_from_concentration(concentration: Numeric) -> tuple[Array, Array]:
-    """`mu` and `Sigma` of a Dirichlet law, in logarithmic coordinates."""
+    """`mu` and `Sigma` of a Dirichlet distribution, in logarithmic coordinates."""
     a = _checked("concentration", concentration, Independent(Positive()))
     K = a.shape[-1]
     mu = np.log(a) - np.mean(np.log(a), axis=-1, keepdims=True)
@@ -51,7 +52,7 @@ def gaussian_from_concentration(concentration: Numeric) -> tuple[Array, Array]:
 
 
 def concentration_from_gaussian(mu: Numeric, variance: Numeric) -> Array:
-    """`a` of `mu` and the diagonal of `Sigma`, which is that of the projected covariance."""
+    """`a` from `mu` and `variance`, the diagonal of the projected covariance `Sigma`."""
     mu = _checked("mu", mu, Independent(Real()))
     variance = _checked("variance", variance, Independent(Positive()))
     K = mu.shape[-1]

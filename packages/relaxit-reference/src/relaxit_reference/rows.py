@@ -1,4 +1,4 @@
-"""Rows on the simplex, each without the categories in which earlier rows are greatest."""
+"""Rows on the simplex, each without the categories in which earlier rows are largest."""
 
 from __future__ import annotations
 
@@ -11,50 +11,51 @@ from relaxit_reference.domains import Array, LogSimplex, Numeric
 
 
 def successive_softmax(scores: Array) -> Array:
-    """Softmax of each row without the categories in which an earlier row has its greatest score."""
+    """Softmax of each row, without the categories in which an earlier row has its largest score."""
     rows, taken = [], np.zeros(scores[..., 0, :].shape, dtype=bool)
     for j in range(scores.shape[-2]):
         masked = np.where(taken, -np.inf, scores[..., j, :])
-        greatest = np.max(masked, axis=-1, keepdims=True)
-        weights = np.exp(masked - greatest)
+        largest = np.max(masked, axis=-1, keepdims=True)
+        weights = np.exp(masked - largest)
         rows.append(weights / np.sum(weights, axis=-1, keepdims=True))
         taken |= np.eye(masked.shape[-1], dtype=bool)[np.argmax(masked, axis=-1)]
     return np.stack(rows, axis=-2)
 
 
 def harden_rows(x: Numeric) -> Array:
-    """The argmax of each row; of entries that round to the same, that which the next row lacks."""
+    """The argmax of each row, one-hot. Of equal entries, the one that the next row lacks."""
     rows = np.asarray(x, dtype=np.float64)
     following = np.concatenate([rows[..., 1:, :], np.zeros_like(rows[..., :1, :])], axis=-2)
     return np.asarray(np.eye(rows.shape[-1])[np.argmax(rows - following, axis=-1)])
 
 
 def taken_before(rows: Array) -> Array:
-    """For each of one-hot rows, 1 in the categories that the rows before it have chosen."""
+    """1 in the categories that the rows before have chosen; `rows` are one-hot."""
     return np.asarray(np.cumsum(rows, axis=-2) - rows)
 
 
 def follow_from_first(rows: Array, dtype: DTypeLike) -> Array:
-    """Whether each row is the one before it without its greatest entry, normalised again.
+    """Whether each row is the row before it without its largest entry, normalised again.
 
-    Up to rounding in `dtype`: a softmax has the relative error of its exponentials, that is an ulp
-    of their arguments, which go as far as the logarithm of the smallest number.
+    Up to rounding in `dtype`. The relative error of a softmax is an ulp of the arguments of its
+    exponentials, which reach the logarithm of the smallest number.
     """
     limits = np.finfo(dtype)
     relative = 4 * float(limits.eps) * (1 - np.log(float(limits.tiny) * float(limits.eps)))
     taken = taken_before(harden_rows(rows))[..., 1:, :]
     before, after = np.where(taken == 1, 0, rows[..., :-1, :]), rows[..., 1:, :]
     expected = after * np.sum(before, axis=-1, keepdims=True)
-    lost = float(limits.tiny) * (1 + rows.shape[-1] * after)  # of each entry that underflowed
+    lost = float(limits.tiny) * (1 + rows.shape[-1] * after)  # by entries that underflowed
     close = np.abs(before - expected) <= relative * np.maximum(before, expected) + lost
     return np.asarray(np.all(close & ((taken == 0) | (after == 0)), axis=(-2, -1)))
 
 
 @dataclass(frozen=True)
 class RowsChart:
-    """Coordinates `log c_i - log c_last` of the first row, or of the categories left to each row.
+    """Coordinates `log c_i - log c_last` of the first row.
 
-    Which categories are left to a row is told by where the rows before it are greatest.
+    With independent rows: of every row, on the categories that are left to it. A row takes the
+    category in which it is largest from the rows after it.
     """
 
     k: int

@@ -1,7 +1,7 @@
 """Reads `specs/*.toml` into frozen dataclasses; `specs/README.md` describes the format.
 
-The keys are a closed set: an unknown or missing key, or a parameter that the class does not have,
-is a `SpecError` that names the file and the key.
+The set of keys is closed. An unknown key, a missing key, and a parameter that the class does not
+have each raise a `SpecError` that names the file and the key.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Classes:
 
 @dataclass(frozen=True)
 class Reference:
-    """A publication, and where in it."""
+    """A publication, and the place in it."""
 
     authors: str
     year: int
@@ -58,16 +58,16 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Noise:
-    """The law of one entry of the base noise, and the shape of the noise of one event."""
+    """The distribution of one entry of the base noise, and the shape of the noise of one event."""
 
-    law: Literal["uniform", "gumbel", "logistic", "normal"]
+    distribution: Literal["uniform", "gumbel", "logistic", "normal"]
     symbol: str
     shape: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Relax:
-    """The map from noise to value, where it leads, and what its backward pass is."""
+    """The map from noise to value, its support, and its backward pass."""
 
     latex: str
     support: Domain
@@ -76,15 +76,15 @@ class Relax:
 
 @dataclass(frozen=True)
 class Harden:
-    """The map from value to discrete value; whether it has the discrete law or only its mean."""
+    """The map to a discrete value, and what that value has in common with the discrete variable."""
 
     latex: str
-    law: Literal["exact", "mean"]
+    matches: Literal["distribution", "mean"]
 
 
 @dataclass(frozen=True)
 class Density:
-    """What `log_prob` scores."""
+    """The density that `log_prob` returns; `atoms` are its point masses."""
 
     kind: Literal["continuous", "mass", "mixed"]
     base: str
@@ -93,8 +93,8 @@ class Density:
 
 
 @dataclass(frozen=True)
-class Law:
-    """A property of the distribution; `kind` names the check in `testing/laws.py`."""
+class Property:
+    """A stated property of the distribution; `kind` names the check in `testing/properties.py`."""
 
     kind: Literal["limit", "symmetry", "invariance", "gradient_bias"]
     parameter: str | None = None
@@ -109,7 +109,7 @@ class Law:
 
 @dataclass(frozen=True)
 class Variant:
-    """Constructor arguments, optional parameters, and the tables that they override."""
+    """Constructor arguments or optional parameters, and the tables that change with them."""
 
     arguments: Mapping[str, bool] = field(default_factory=dict)
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
@@ -120,13 +120,13 @@ class Variant:
     relax: Mapping[str, Any] = field(default_factory=dict)
     harden: Mapping[str, Any] = field(default_factory=dict)
     density: Mapping[str, Any] = field(default_factory=dict)
-    laws: tuple[Law, ...] | None = None
+    properties: tuple[Property, ...] | None = None
     cases: tuple[Case, ...] = ()
 
 
 @dataclass(frozen=True)
 class Case:
-    """A log density to all printed digits, from mpmath with 50 digits (`tests/test_cases.py`)."""
+    """A log density, exact to all printed digits (`tests/test_cases.py`)."""
 
     why: str
     parameters: Mapping[str, Any]
@@ -136,7 +136,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Direction:
-    """One direction of a map between distributions: the function that computes it, and how."""
+    """One direction of a map between distributions, and the function that computes it."""
 
     function: str
     meaning: str
@@ -144,9 +144,9 @@ class Direction:
 
 
 _NOT_OF_A_MAP = typing.cast("Any", None)
-"""Maps between distributions have no noise; all others must, so that nobody need ask."""
+"""The default of tables that only a map between distributions may leave out."""
 
-LAWS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+PROPERTIES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "limit": {"to": ("zero", "infinity"), "expected": ("discrete", "uniform")},
     "symmetry": {"map": ("complement", "reflection", "negation", "permutation")},
     "invariance": {"map": ("shift",)},
@@ -162,7 +162,7 @@ LAWS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         )
     },
 }
-"""The keys that each kind of law needs, with the values that its check knows."""
+"""For each kind of property: the keys that it needs, and the values that its check knows."""
 
 CLOSED_FORMS = ("cdf", "icdf", "mean", "variance", "mode", "entropy", "kl")
 
@@ -190,11 +190,11 @@ class Spec:
     sizes: tuple[int, ...] = (3, 2, 5)
     kl_needs_equal: tuple[str, ...] = ()
     harden: Harden | None = None
-    laws: tuple[Law, ...] = ()
+    properties: tuple[Property, ...] = ()
     variants: tuple[Variant, ...] = ()
     cases: tuple[Case, ...] = ()
     optional: tuple[str, ...] = field(default=(), metadata={"derived": True})
-    """The parameters that this variant has more than the distribution."""
+    """The parameters that only this variant has."""
 
     def __str__(self) -> str:
         switches = ", ".join(self.switches)
@@ -204,27 +204,27 @@ class Spec:
         return f"<specification of {self}>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """Hypothesis prints arguments of failing tests through this; all fields are too many."""
+        """Hypothesis prints the arguments of failing tests with this, here without all fields."""
         printer.text(repr(self))
 
     @property
     def moderate(self) -> dict[str, tuple[float, float]]:
-        """The ranges of parameters in which nothing is extreme."""
+        """The moderate ranges of the parameters."""
         return {name: p.moderate for name, p in self.parameters.items() if p.moderate}
 
-    @property
+    @cached_property
     def counts(self) -> dict[str, Parameter]:
         """The parameters that are whole numbers, such as how many categories are drawn."""
         return {n: p for n, p in self.parameters.items() if isinstance(p.domain, Integer)}
 
     @property
     def switches(self) -> list[str]:
-        """The arguments of this variant in words: their values, and which optional ones it has."""
+        """The arguments of this variant with their values, and its optional parameters."""
         return [*(f"{name}={value}" for name, value in self.arguments.items()), *self.optional]
 
     @property
     def discrete(self) -> bool:
-        """Whether the law is on finitely many points; they may depend on the parameters."""
+        """Whether the values are finitely many points, which may depend on the parameters."""
         return self.density.kind == "mass"
 
     def with_variants(self) -> list[Spec]:
@@ -248,7 +248,7 @@ class Spec:
                         raise SpecError(f"{where}{key}: unknown key")
                 parsed = {k: parse(hints[k], v, f"{where}{k}: ") for k, v in table.items()}
                 changes[name] = dataclasses.replace(section, **parsed)
-        for name in ("use", "closed_forms", "kl_needs_equal", "laws"):
+        for name in ("use", "closed_forms", "kl_needs_equal", "properties"):
             if getattr(variant, name) is not None:
                 changes[name] = getattr(variant, name)
         return dataclasses.replace(
@@ -270,7 +270,7 @@ class Spec:
     def parameterisations(self) -> list[tuple[str, ...]]:
         """The sets of parameters that determine the distribution: one of each exclusive group.
 
-        Without the counts, whose numbers are among the `arguments`.
+        Counts are left out: `arguments` has their numbers.
         """
         sets: list[tuple[str, ...]] = [()]
         grouped = {name: group for group in self.exclusive for name in group}
@@ -287,10 +287,10 @@ def load_spec(name: str, **counts: int) -> Spec:
 
     Args:
         name: the stem of its file.
-        counts: other numbers than those of the tests for counts, such as `k=3`.
+        counts: numbers for the counts, such as `k=3`. Default: the numbers in the file.
 
     Raises:
-        SpecError: no such file, or a file that breaks the format.
+        SpecError: there is no such file, or it breaks the format.
 
     Example:
         >>> from relaxit_reference import load_spec
@@ -308,7 +308,7 @@ def load_specs() -> tuple[Spec, ...]:
     """All specifications, in the order of their names.
 
     Raises:
-        SpecError: there are none, or one breaks the format.
+        SpecError: there is no specification, or one breaks the format.
     """
     specs = tuple(load_spec(path.stem) for path in sorted(SPECS.glob("*.toml")))
     if not specs:
@@ -317,7 +317,7 @@ def load_specs() -> tuple[Spec, ...]:
 
 
 def read_spec(path: Path, **counts: int) -> Spec:
-    """Reads and checks one file; `counts` replace numbers among its `arguments`."""
+    """The specification in a file, checked; `counts` replace numbers among its `arguments`."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -331,7 +331,7 @@ def read_spec(path: Path, **counts: int) -> Spec:
 
 
 def _insert_counts(table: Mapping[str, Any], where: str) -> None:
-    """Replaces the name of a count in the `least` of a domain by its number."""
+    """Replaces the name of a count in the `least` of a domain with its number."""
     for name, parameter in table.get("parameters", {}).items():
         domain = parameter.get("domain") if isinstance(parameter, dict) else None
         if isinstance(domain, dict) and isinstance(least := domain.get("least"), str):
@@ -344,7 +344,7 @@ def _insert_counts(table: Mapping[str, Any], where: str) -> None:
 
 
 def _check(spec: Spec, path: Path) -> None:
-    """What the types of the keys do not say."""
+    """Checks what the types of the keys do not say."""
 
     def require(condition: bool, message: str) -> None:
         if not condition:
@@ -386,21 +386,26 @@ def _check(spec: Spec, path: Path) -> None:
     for name in spec.counts:
         require(name in spec.arguments, f"arguments: there must be a number for {name!r}")
     for each in spec.with_variants():
-        for law in each.laws:
-            for key, values in LAWS[law.kind].items():
-                found_value = getattr(law, key)
+        for claim in each.properties:
+            for key, values in PROPERTIES[claim.kind].items():
+                found_value = getattr(claim, key)
                 require(
                     found_value in values,
-                    f"laws: {law.kind}: {key} must be one of {', '.join(values)}, "
+                    f"properties: {claim.kind}: {key} must be one of {', '.join(values)}, "
                     f"but got {found_value!r}",
                 )
-            if law.kind != "gradient_bias":
-                require(law.parameter is not None, f"laws: {law.kind}: missing key 'parameter'")
+            if claim.kind != "gradient_bias":
+                require(
+                    claim.parameter is not None,
+                    f"properties: {claim.kind}: missing key 'parameter'",
+                )
         for form in each.closed_forms:
             require(form in CLOSED_FORMS, f"closed_forms: unknown closed form {form!r}")
         mentioned = {
             "kl_needs_equal": list(each.kl_needs_equal),
-            "laws: parameter": [law.parameter for law in each.laws if law.parameter is not None],
+            "properties: parameter": [
+                claim.parameter for claim in each.properties if claim.parameter is not None
+            ],
             "cases: parameters": [name for case in each.cases for name in case.parameters],
         }
         for where, names in mentioned.items():

@@ -1,4 +1,4 @@
-"""Reads tables, as TOML gives them, into dataclasses by the annotations of their fields."""
+"""Reads TOML tables into dataclasses, by the annotations of their fields."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ from relaxit_reference.domains import Domain
 
 
 class SpecError(ValueError):
-    """A specification that is not one; the message names the file and the key."""
+    """A specification breaks the format; the message names the file and the key."""
 
 
 def parse(kind: Any, value: Any, where: str) -> Any:
-    """Reads `value` as `kind`: dataclasses from tables, tuples from arrays, domains, literals."""
+    """`value` as an object of type `kind`.
+
+    Tables become dataclasses or domains, arrays become tuples.
+
+    Raises:
+        SpecError: `value` does not fit; the message begins with `where`.
+    """
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
         return value

@@ -1,4 +1,4 @@
-"""Binary Concrete, in its soft and its hard variant, wrongly."""
+"""Binary Concrete, relaxed and hard, wrongly."""
 
 import numpy as np
 from scipy.special import betaln, expit, log_expit, logit, xlog1py, xlogy
@@ -14,10 +14,10 @@ def log_prob_of_logit(y, temperature, probs, logits):
 
 
 class OneNoiseForTheBatch:
-    """One noise value moves the whole batch: a scalar drawn where a tensor was meant."""
+    """One noise value for the whole batch: a scalar is drawn in place of a tensor."""
 
     pretends = "BinaryConcrete"
-    named = "The noise of element (0,) moves the value of element (1,)"
+    named = "The noise of element (0,) changes the value of element (1,)"
 
     @staticmethod
     def relax(noise, temperature, probs=None, logits=None):
@@ -25,10 +25,10 @@ class OneNoiseForTheBatch:
 
 
 class MeanNoise:
-    """The noise is averaged over the samples, as when a loss is averaged one step too early."""
+    """Averages the noise over the samples, like a loss that is averaged one step too early."""
 
     pretends = "BinaryConcrete"
-    named = "The noise of sample 0 moves the value of sample 1"
+    named = "The noise of sample 0 changes the value of sample 1"
 
     @staticmethod
     def relax(noise, temperature, probs=None, logits=None):
@@ -36,10 +36,10 @@ class MeanNoise:
 
 
 class NoiseOfItsOwn:
-    """Draws noise inside the map, so that no gradient can be compared and no seed repeated."""
+    """Draws noise inside the map: no gradient can be compared, no seed repeated."""
 
     pretends = "BinaryConcrete"
-    named = "draws noise of its own"
+    named = "draws its own noise"
     generator = np.random.default_rng(0)
 
     @classmethod
@@ -49,7 +49,7 @@ class NoiseOfItsOwn:
 
 
 class TemperatureMultiplies:
-    """Multiplies by the temperature, as code does whose temperature is an inverse temperature."""
+    """Multiplies by the temperature, as if it were an inverse temperature."""
 
     pretends = "BinaryConcrete"
     named = "1 / temperature in place of temperature"
@@ -60,10 +60,10 @@ class TemperatureMultiplies:
 
 
 class ProbsAsLogits:
-    """Takes what it is given for logits: the output of a sigmoid layer, passed on unchanged."""
+    """Takes probabilities to be logits, such as the unchanged output of a sigmoid layer."""
 
     pretends = "BinaryConcrete"
-    named = "Only where the distribution is given by temperature and probs", "probs used as logits"
+    named = "Only if the parameters are temperature and probs", "probs used as logits"
 
     @staticmethod
     def relax(noise, temperature, probs=None, logits=None):
@@ -71,7 +71,7 @@ class ProbsAsLogits:
 
 
 class LogitsAsProbs:
-    """Takes what it is given for probabilities, as a constructor without keywords does."""
+    """Takes logits to be probabilities, as a constructor without keywords may."""
 
     pretends = "BinaryConcrete"
     named = "logits used as probs"
@@ -82,7 +82,7 @@ class LogitsAsProbs:
 
 
 class LogOfProbsForLogOdds:
-    """log(probs) in place of log(probs / (1 - probs)): the formula of categories, for one bit."""
+    """log(probs) in place of log(probs / (1 - probs)): the formula for categories."""
 
     pretends = "BinaryConcrete"
     named = "log(probs) used as logits"
@@ -93,7 +93,7 @@ class LogOfProbsForLogOdds:
 
 
 class NoiseNotDivided:
-    """A pair of brackets too few: only the logits are divided by the temperature."""
+    """Divides only the logits by the temperature: brackets are missing."""
 
     pretends = "BinaryConcrete"
     named = "the noise not divided by temperature"
@@ -104,7 +104,7 @@ class NoiseNotDivided:
 
 
 class ProbsClamped:
-    """Probabilities are kept away from 0 and 1 by 1e-6, against infinities of the logarithm."""
+    """Keeps probabilities at a distance of 1e-6 from 0 and 1, to avoid infinite logarithms."""
 
     pretends = "BinaryConcrete"
     named = "the distance of probs from 0 and 1 is at most", "probs is clamped"
@@ -141,7 +141,7 @@ class LogitDensity:
 
 
 class NoLogTemperature:
-    """Forgets the Jacobian of the temperature: the density of a step that the loss does not see."""
+    """Forgets the logarithm of the temperature."""
 
     pretends = "BinaryConcrete"
     named = "log(temperature) is missing", "integrates to"
@@ -154,10 +154,10 @@ class NoLogTemperature:
 
 
 class BetaPasted:
-    """The density of a Beta law with the same mean, the other law on the unit interval."""
+    """The density of a Beta distribution with the same mean."""
 
     pretends = "BinaryConcrete"
-    named = "density of a Beta law"
+    named = "density of a Beta distribution"
 
     @staticmethod
     def log_prob(value, temperature, probs=None, logits=None):
@@ -167,7 +167,7 @@ class BetaPasted:
 
 
 class ValuesClamped:
-    """Values are kept away from 0 and 1 by the rounding of single precision."""
+    """Keeps values away from 0 and 1 by the rounding of single precision."""
 
     pretends = "BinaryConcrete"
     named = "the distance of value from 0 and 1 is at most", "value is clamped"
@@ -180,7 +180,7 @@ class ValuesClamped:
 
 
 class NothingAtTheEdge:
-    """The formula as it stands: NaN as soon as a sample has been rounded to 0 or 1."""
+    """The formula as written: NaN if a sample is rounded to 0 or 1."""
 
     pretends = "BinaryConcrete"
     named = "edge of the support", "must be finite"
@@ -205,10 +205,10 @@ class SummedOverTheBatch:
 
 
 class NegativeLogProb:
-    """The loss in place of the log density."""
+    """Returns the loss in place of the log density."""
 
     pretends = "BinaryConcrete(hard=True)"
-    named = "It is -x, x the right answer"
+    named = "It is -x, where x is the right answer"
 
     @staticmethod
     def log_prob(value, temperature, probs=None, logits=None):
@@ -217,7 +217,7 @@ class NegativeLogProb:
 
 
 class ThresholdOnTheLogit:
-    """Hardens the logit at one half, the threshold of the value."""
+    """Hardens the logit at one half, which is the threshold of the value."""
 
     pretends = "BinaryConcrete(hard=True)"
     named = "hardened at a threshold between 0."
@@ -228,7 +228,7 @@ class ThresholdOnTheLogit:
 
 
 class NotHardened:
-    """Returns the relaxed value where the hard one was asked for: a flag that is never read."""
+    """Returns the relaxed value: the flag `hard` is never read."""
 
     pretends = "BinaryConcrete(hard=True)"
     named = "It is the relaxed value"
@@ -239,10 +239,10 @@ class NotHardened:
 
 
 class RelaxedDensityOfHardSample:
-    """Scores a hard sample by the density of the relaxed one, at the clamped ends."""
+    """Scores a hard sample with the density of the relaxed sample, at the clamped ends."""
 
     pretends = "BinaryConcrete(hard=True)"
-    named = "It is the law of the relaxed value"
+    named = "It is the log density of the relaxed value"
 
     @staticmethod
     def log_prob(value, temperature, probs=None, logits=None):
@@ -252,7 +252,7 @@ class RelaxedDensityOfHardSample:
 
 
 class ZeroAndOneExchanged:
-    """The probability of 1 is given to 0."""
+    """Exchanges the probabilities of 0 and 1."""
 
     pretends = "BinaryConcrete(hard=True)"
     named = "1 - probs in place of probs"

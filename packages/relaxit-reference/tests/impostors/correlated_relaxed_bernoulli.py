@@ -65,7 +65,7 @@ class MatrixAsFactor:
     """Multiplies the noise by the matrix itself."""
 
     pretends = "CorrelatedRelaxedBernoulli"
-    named = "Only where the distribution is given by"
+    named = "Only if the parameters are"
 
     @staticmethod
     def relax(noise, temperature, probs=None, logits=None, **coupling):
@@ -74,7 +74,7 @@ class MatrixAsFactor:
 
 
 class FactorTransposed:
-    """The factor from the other side: another covariance, with other marginals."""
+    """Multiplies by the factor from the other side: another covariance, other marginals."""
 
     pretends = "CorrelatedRelaxedBernoulli"
     named = "It differs at"
@@ -86,7 +86,7 @@ class FactorTransposed:
 
 
 class LogitOfTheDistributionFunction:
-    """`log(Phi / (1 - Phi))` as it is written: infinite where the distribution function is 1."""
+    """`log(Phi / (1 - Phi))` as written: infinite where the distribution function rounds to 1."""
 
     pretends = "CorrelatedRelaxedBernoulli"
     named = "noise is clamped"
@@ -102,7 +102,7 @@ class OneVectorForTheBatch:
     """One normal vector moves the whole batch."""
 
     pretends = "CorrelatedRelaxedBernoulli"
-    named = "moves the value of element"
+    named = "changes the value of element"
 
     @staticmethod
     def relax(noise, temperature, probs=None, logits=None, **coupling):

@@ -10,7 +10,7 @@ def scaled(noise, temperature, probs, logits):
 
 
 class LogOfSoftmax:
-    """The logarithm of what the softmax has rounded to 0, with a small number against -inf."""
+    """The logarithm of a softmax that rounds to 0, plus a small number to avoid -inf."""
 
     pretends = "ExpGumbelSoftmax"
     named = "often returns -46.1", "its result is clamped"
@@ -34,7 +34,7 @@ class NotNormalised:
 
 
 class TemperatureSquared:
-    """Divides the logits and, in a function that was called before, their sum once more."""
+    """Divides by the temperature twice, in two functions."""
 
     pretends = "ExpGumbelSoftmax"
     named = "temperature**2 in place of temperature"

@@ -10,11 +10,11 @@ def between(value, loc, scale):
 
 
 class NoAtoms:
-    """The normal density everywhere, as if clipping moved no mass."""
+    """The normal density everywhere, as if clipping moved no probability."""
 
     pretends = "GaussianRelaxedBernoulli"
     named = (
-        "At 0 it returns the density next to it: the atom is missing",
+        "At 0 it returns the density next to it: the point mass is missing",
         "Its density integrates to",
     )
 
@@ -24,10 +24,10 @@ class NoAtoms:
 
 
 class OneSidedAtom:
-    """The atom of the closed gate only: a ReLU where a clip was meant."""
+    """Only the point mass of the closed gate: a ReLU in place of a clip."""
 
     pretends = "GaussianRelaxedBernoulli"
-    named = "At 1 it returns the density next to it: the atom is missing"
+    named = "At 1 it returns the density next to it: the point mass is missing"
 
     @staticmethod
     def log_prob(value, loc, scale):
@@ -35,10 +35,10 @@ class OneSidedAtom:
 
 
 class AtomsExchanged:
-    """The mass of 0 at 1, and of 1 at 0."""
+    """Exchanges the probabilities of 0 and 1."""
 
     pretends = "GaussianRelaxedBernoulli"
-    named = "At 0 it returns what belongs to 1"
+    named = "At 0 it returns the log-probability of 1"
 
     @staticmethod
     def log_prob(value, loc, scale):
@@ -48,7 +48,7 @@ class AtomsExchanged:
 
 
 class OneMinusCdf:
-    """`log(1 - cdf)` at the open gate: -inf in the tail where the mass is still a number."""
+    """`log(1 - cdf)` at the open gate: -inf in the tail, where the log-probability is finite."""
 
     pretends = "GaussianRelaxedBernoulli"
     named = "NaN or infinite and must not be"
@@ -61,7 +61,7 @@ class OneMinusCdf:
 
 
 class VarianceAsScale:
-    """The square of the scale in its place, as where code and paper disagree on what sigma is."""
+    """The square of the scale in its place, where code and paper use sigma differently."""
 
     pretends = "GaussianRelaxedBernoulli"
     named = "with scale**2 in place of scale"
@@ -78,7 +78,7 @@ class VarianceAsScale:
 
 
 class CentredAtOneHalf:
-    """The mean shifted by 1/2, as the public code of the paper has it and its text has not."""
+    """The mean shifted by 1/2, as in the published code but not in the paper."""
 
     pretends = "GaussianRelaxedBernoulli"
     named = "It differs at"
@@ -89,7 +89,7 @@ class CentredAtOneHalf:
 
 
 class NotClipped:
-    """The normal variable itself."""
+    """Returns the normal variable without clipping."""
 
     pretends = "GaussianRelaxedBernoulli"
     named = "and must return 1.0"

@@ -1,4 +1,4 @@
-"""Generalized Gumbel-Softmax, wrongly; always three values, as the tests have them."""
+"""Generalized Gumbel-Softmax, wrongly. As in the tests, there are always three values."""
 
 import numpy as np
 from scipy.special import gammaln, logsumexp, softmax
@@ -12,12 +12,12 @@ K = np.arange(3)
 
 
 def log_probs(rate, dispersion):
-    """Those of 0, 1, and all others together."""
+    """The log-probabilities of 0, of 1, and of all others together."""
     rate, alpha = np.asarray(rate)[..., None], np.asarray(dispersion)[..., None]
-    # Between Poisson and this dispersion there is no difference that a test could see.
-    law = nbinom(1 / np.maximum(alpha, 1e-6), 1 / (1 + np.maximum(alpha, 1e-6) * rate))
-    log_pmf = np.where(alpha > 1e-6, law.logpmf(K), poisson.logpmf(K, rate))
-    log_tail = np.where(alpha > 1e-6, law.logsf(1), poisson.logsf(1, rate))
+    # No test can tell a smaller dispersion from Poisson.
+    distribution = nbinom(1 / np.maximum(alpha, 1e-6), 1 / (1 + np.maximum(alpha, 1e-6) * rate))
+    log_pmf = np.where(alpha > 1e-6, distribution.logpmf(K), poisson.logpmf(K, rate))
+    log_tail = np.where(alpha > 1e-6, distribution.logsf(1), poisson.logsf(1, rate))
     return np.concatenate([log_pmf[..., :2], log_tail], axis=-1)
 
 
@@ -33,7 +33,7 @@ def log_density(value, temperature, log_pi, jacobian=1.0):
 
 
 class Renormalised:
-    """Leaves out what is larger than the last value, where it belongs to that value."""
+    """Drops the counts above the last value, which belong to the last value."""
 
     pretends = SOFT
     named = "differs at"
@@ -47,7 +47,7 @@ class Renormalised:
 
 
 class DispersionIgnored:
-    """A Poisson variable whatever the dispersion is."""
+    """Ignores the dispersion: a Poisson variable."""
 
     pretends = SOFT
     named = "with 0 in place of dispersion"
@@ -58,7 +58,7 @@ class DispersionIgnored:
 
 
 class DispersionIsItsInverse:
-    """Takes the dispersion for the number of geometric variables that are added."""
+    """Takes the dispersion to be the number of geometric variables in the sum."""
 
     pretends = SOFT
     named = "with 1 / dispersion in place of dispersion"
@@ -81,7 +81,7 @@ class LogSpaceDensityOfCounts:
 
 
 class ScoredBeforeTruncation:
-    """Scores the last value under the law of all counts, in which it does not stand for others."""
+    """Scores the last value as one count, although it stands for all larger counts."""
 
     pretends = HARD
     named = "probabilities add up to"
@@ -89,5 +89,5 @@ class ScoredBeforeTruncation:
     @staticmethod
     def log_prob(value, temperature, rate, dispersion):
         alpha = np.maximum(dispersion, 1e-6)
-        law = nbinom(1 / alpha, 1 / (1 + alpha * np.asarray(rate)))
-        return law.logpmf(np.argmax(value, axis=-1))
+        distribution = nbinom(1 / alpha, 1 / (1 + alpha * np.asarray(rate)))
+        return distribution.logpmf(np.argmax(value, axis=-1))

@@ -1,4 +1,4 @@
-"""Gumbel-Rao, wrongly; always two draws given the category, as the specification's tests have."""
+"""Gumbel-Rao, wrongly. As in the tests, there are always two draws given the category."""
 
 import numpy as np
 from scipy.special import log_softmax, logsumexp, softmax
@@ -14,7 +14,7 @@ def one_hot(score):
 
 
 class RelaxedValue:
-    """Returns what the backward pass is of, without the straight-through step."""
+    """Returns the relaxed value of the backward pass: the straight-through step is missing."""
 
     pretends = "GumbelRao(samples=2)"
     named = "one 1 among zeros"
@@ -26,7 +26,7 @@ class RelaxedValue:
 
 
 class LastRowDecides:
-    """The category of the last row of the noise, of which the first is to be the category."""
+    """Takes the category from the last row of noise instead of the first."""
 
     pretends = "GumbelRao(samples=2)"
     named = "with the rows of the noise in reverse order"
@@ -37,10 +37,10 @@ class LastRowDecides:
 
 
 class MeanOfTheNoiseDecides:
-    """Averages the noise first, which makes it less than Gumbel noise: the law is another one."""
+    """Averages the noise first: an average of Gumbel noise is not Gumbel noise."""
 
     pretends = "GumbelRao(samples=2)"
-    named = "with their mean in every row of the noise"
+    named = "with the mean of the rows in every row of the noise"
 
     @staticmethod
     def relax(noise, temperature, probs=None, logits=None):
@@ -48,7 +48,7 @@ class MeanOfTheNoiseDecides:
 
 
 class LeastLikelyCategory:
-    """argmin for argmax, as for costs."""
+    """argmin in place of argmax, as for costs."""
 
     pretends = "GumbelRao(samples=2)"
     named = "smallest relaxed value"
@@ -59,10 +59,10 @@ class LeastLikelyCategory:
 
 
 class TemperedLaw:
-    """Scores softmax(logits / temperature), though the temperature is of the backward pass only."""
+    """Scores softmax(logits / temperature); only the backward pass has a temperature."""
 
     pretends = "GumbelRao(samples=2)"
-    named = "Its probabilities add up to 1, so that it may be that of another law"
+    named = "Its probabilities add up to 1, so it may belong to another distribution"
 
     @staticmethod
     def log_prob(value, temperature, probs=None, logits=None):
@@ -71,7 +71,7 @@ class TemperedLaw:
 
 
 class LogitsNotNormalised:
-    """Scores a category by its logit, which is a log-probability up to a constant only."""
+    """Scores a category by its logit, which is its log-probability only up to a constant."""
 
     pretends = "GumbelRao(samples=2)"
     named = "logsumexp(logits)"

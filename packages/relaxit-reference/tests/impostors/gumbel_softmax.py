@@ -1,4 +1,4 @@
-"""Gumbel-Softmax, in its soft and its hard variant, wrongly."""
+"""Gumbel-Softmax, relaxed and hard, wrongly."""
 
 import numpy as np
 from scipy.special import gammaln, log_softmax, logsumexp, softmax
@@ -13,7 +13,7 @@ def scaled(noise, temperature, probs, logits):
 
 
 def log_density(value, temperature, probs, logits, *, log_gamma=1.0, jacobian=1.0, power=None):
-    """The right density, of which one term can be given another weight."""
+    """The right log density; one term can get another weight."""
     log_pi, temperature = scores(probs, logits), np.asarray(temperature)
     possible = np.broadcast_to(log_pi > -np.inf, value.shape)
     count = possible.sum(-1)
@@ -29,10 +29,10 @@ def log_density(value, temperature, probs, logits, *, log_gamma=1.0, jacobian=1.
 
 
 class GumbelOfGumbel:
-    """Forms Gumbel noise from what is Gumbel noise already."""
+    """Makes Gumbel noise from noise that is Gumbel already."""
 
     pretends = "GumbelSoftmax"
-    named = "gumbel noise formed again"
+    named = "gumbel noise made again"
 
     @staticmethod
     def relax(noise, temperature, probs=None, logits=None):
@@ -41,7 +41,7 @@ class GumbelOfGumbel:
 
 
 class NoiseSign:
-    """log(-log(u)): the outer minus of the Gumbel formula is lost."""
+    """log(-log(u)): the outer minus of the Gumbel formula is missing."""
 
     pretends = "GumbelSoftmax"
     named = "the noise negated"
@@ -55,7 +55,7 @@ class SoftmaxOverTheBatch:
     """Normalises over the first axis, the default of another library."""
 
     pretends = "GumbelSoftmax"
-    named = "moves the value of", "normalised over axis 0, not over the last"
+    named = "changes the value of", "normalised over axis 0 instead of the last axis"
 
     @staticmethod
     def relax(noise, temperature, probs=None, logits=None):
@@ -63,10 +63,10 @@ class SoftmaxOverTheBatch:
 
 
 class OneNoiseForTheCategories:
-    """One noise value for all categories of an event, which the softmax takes away again."""
+    """One noise value for all categories of an event, which the softmax removes again."""
 
     pretends = "GumbelSoftmax"
-    named = "does not move its own value"
+    named = "does not change its own value"
 
     @staticmethod
     def relax(noise, temperature, probs=None, logits=None):
@@ -74,7 +74,7 @@ class OneNoiseForTheCategories:
 
 
 class ProbsInsideSoftmax:
-    """Adds the noise to the probabilities rather than to their logarithms."""
+    """Adds the noise to the probabilities instead of their logarithms."""
 
     pretends = "GumbelSoftmax"
     named = "probs used as logits"
@@ -87,7 +87,7 @@ class ProbsInsideSoftmax:
 
 
 class SoftmaxTwice:
-    """Takes a softmax of logits for logits: the activation of a network, applied twice."""
+    """Takes the softmax of logits to be logits: the activation is applied twice."""
 
     pretends = "GumbelSoftmax"
     named = "softmax(logits) in place of logits"
@@ -99,7 +99,7 @@ class SoftmaxTwice:
 
 
 class UnshiftedExponential:
-    """exp(x) / sum(exp(x)) without taking off the greatest x: NaN at low temperatures."""
+    """exp(x) / sum(exp(x)) without subtracting the largest x: NaN at low temperatures."""
 
     pretends = "GumbelSoftmax"
     named = "NaN or infinite", "overflows", "temperature is at most"
@@ -122,7 +122,7 @@ class TemperatureWithoutEventDimension:
 
 
 class ResultClamped:
-    """Values are kept above 1e-10, against infinities of the logarithm."""
+    """Keeps values above 1e-10, to avoid infinite logarithms."""
 
     pretends = "GumbelSoftmax"
     named = "often returns 1e-10: its result is clamped"
@@ -133,7 +133,7 @@ class ResultClamped:
 
 
 class ImpossibleCategoriesForgotten:
-    """Lifts every logit to -20, so that a category that is never chosen is chosen at times."""
+    """Raises every logit to -20: an impossible category is chosen at times."""
 
     pretends = "GumbelSoftmax"
     named = "the smallest entry of logits is at most", "logits is clamped"
@@ -145,7 +145,7 @@ class ImpossibleCategoriesForgotten:
 
 
 class ImpossibleValuesScored:
-    """Leaves categories of probability 0 out of the density, also where the value has them."""
+    """Leaves categories of probability 0 out of the density, even if the value has them."""
 
     pretends = "GumbelSoftmax"
     named = "must return -np.inf", "the smallest entry of probs is at most 0"
@@ -156,7 +156,7 @@ class ImpossibleValuesScored:
 
 
 class NoLogTemperature:
-    """Forgets (K - 1) log(temperature), the part of the density that a fixed one hides."""
+    """Forgets (K - 1) log(temperature), which a fixed temperature hides."""
 
     pretends = "GumbelSoftmax"
     named = "(K - 1) log(temperature) is missing"
@@ -167,7 +167,7 @@ class NoLogTemperature:
 
 
 class AllCategoriesCount:
-    """K log(temperature): the last category is not free, and counts nevertheless."""
+    """K log(temperature), although only K - 1 categories are free."""
 
     pretends = "GumbelSoftmax"
     named = "log(temperature) is one too many", "integrates to"
@@ -189,7 +189,7 @@ class NoLogGamma:
 
 
 class LogSpaceDensity:
-    """Temperature for temperature + 1: the density of the logarithm, pasted."""
+    """Temperature in place of temperature + 1: the density of the logarithm."""
 
     pretends = "GumbelSoftmax"
     named = "density of the logarithm of the value: the Jacobian is missing"
@@ -200,7 +200,7 @@ class LogSpaceDensity:
 
 
 class NormaliserCountedOnce:
-    """The logarithm of the sum once rather than K times."""
+    """The logarithm of the sum once instead of K times."""
 
     pretends = "GumbelSoftmax"
     named = "integrates to", "when 1 is added to all logits"
@@ -215,10 +215,10 @@ class NormaliserCountedOnce:
 
 
 class DirichletPasted:
-    """The density of a Dirichlet law with the same mean, the other law on the simplex."""
+    """The density of a Dirichlet distribution with the same mean."""
 
     pretends = "GumbelSoftmax"
-    named = "density of a Dirichlet law"
+    named = "density of a Dirichlet distribution"
 
     @staticmethod
     def log_prob(value, temperature, probs=None, logits=None):
@@ -228,7 +228,7 @@ class DirichletPasted:
 
 
 class NotSummedOverTheEvent:
-    """Returns one number for each category, and leaves the sum to the caller."""
+    """Returns one number for each category and leaves the sum to the caller."""
 
     pretends = "GumbelSoftmax(hard=True)"
     named = "The sum over the event dimension is missing"
@@ -242,7 +242,7 @@ class NotSummedOverTheEvent:
 
 
 class LeastLikelyCategory:
-    """argmin for argmax, as for costs."""
+    """argmin in place of argmax, as for costs."""
 
     pretends = "GumbelSoftmax(hard=True)"
     named = "smallest relaxed value"
@@ -254,10 +254,10 @@ class LeastLikelyCategory:
 
 
 class LogitsNotNormalised:
-    """Scores a category by its logit, which is a log-probability up to a constant only."""
+    """Scores a category by its logit, which is its log-probability only up to a constant."""
 
     pretends = "GumbelSoftmax(hard=True)"
-    named = "Only where the distribution is given by temperature and logits", "logsumexp(logits)"
+    named = "Only if the parameters are temperature and logits", "logsumexp(logits)"
 
     @staticmethod
     def log_prob(value, temperature, probs=None, logits=None):
@@ -266,7 +266,7 @@ class LogitsNotNormalised:
 
 
 class BackwardTemperatureForward:
-    """The value at the temperature of the backward pass: the two are exchanged."""
+    """Returns the value at the temperature of the backward pass."""
 
     pretends = "GumbelSoftmax(backward_temperature)"
     named = "with temperature and backward_temperature exchanged"
@@ -277,7 +277,7 @@ class BackwardTemperatureForward:
 
 
 class DensityOfTheBackwardPass:
-    """Scores the relaxed value that the backward pass is of."""
+    """Scores with the temperature of the backward pass."""
 
     pretends = "GumbelSoftmax(backward_temperature)"
     named = "with temperature and backward_temperature exchanged"
@@ -291,7 +291,7 @@ class ForwardTemperatureInTheLaw:
     """Scores softmax(logits / temperature), as if hard samples had a forward temperature."""
 
     pretends = "GumbelSoftmax(hard=True, backward_temperature)"
-    named = "Its probabilities add up to 1, so that it may be that of another law"
+    named = "Its probabilities add up to 1, so it may belong to another distribution"
 
     @staticmethod
     def log_prob(value, temperature, probs=None, logits=None, backward_temperature=None):

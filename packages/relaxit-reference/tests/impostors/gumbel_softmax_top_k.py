@@ -1,4 +1,4 @@
-"""Gumbel-Softmax Top-K in its four variants, wrongly; always two rows, as the tests have them."""
+"""Gumbel-Softmax Top-K in its four variants, wrongly. There are always two rows."""
 
 import numpy as np
 from scipy.special import gammaln, logsumexp, softmax
@@ -10,13 +10,13 @@ def scores(probs, logits):
 
 
 def scaled(noise, temperature, probs, logits):
-    """Of one row, or with rows between the batch and the categories."""
+    """The scores of one row, or of rows between the batch and the categories."""
     log_pi, temperature = scores(probs, logits), np.asarray(temperature)[..., None]
     return (log_pi + noise) / temperature
 
 
 def masked(first, second):
-    """Two rows, the second of them without the greatest score of the first."""
+    """Two rows, the second without the category that the first has chosen."""
     taken = np.arange(first.shape[-1]) == np.argmax(first, axis=-1)[..., None]
     rows = np.stack([first, np.where(taken, -np.inf, second)], axis=-2)
     return softmax(rows, axis=-1)
@@ -27,7 +27,7 @@ def hardened(rows):
 
 
 def concrete(row, temperature, log_pi, *, constant=True, jacobian=1.0):
-    """The density of one row, on the categories that are possible."""
+    """The log density of one row, on the possible categories."""
     possible = np.broadcast_to(log_pi > -np.inf, row.shape)
     count, temperature = possible.sum(-1), np.asarray(temperature)
     log_c = np.log(np.where(possible, np.maximum(row, 5e-324), 1.0))
@@ -45,7 +45,7 @@ def without_first_choice(value, log_pi):
 
 
 class MaskForgotten:
-    """All rows are the first one: what it has chosen is never taken away."""
+    """Repeats the first row: its choice is not removed from the second."""
 
     pretends = "GumbelSoftmaxTopK(k=2)"
     named = "Row 0 is right, and row 1 is not"
@@ -57,7 +57,7 @@ class MaskForgotten:
 
 
 class SoftMask:
-    """Takes away the share of the first row, log(1 - c), as the method with soft masks does."""
+    """Removes the share of the first row, log(1 - c), as the method with soft masks does."""
 
     pretends = "GumbelSoftmaxTopK(k=2)"
     named = "Row 0 is right, and row 1 is not"
@@ -71,7 +71,7 @@ class SoftMask:
 
 
 class TemperatureOfRowsMultiplies:
-    """Multiplies by the temperature, an inverse one."""
+    """Multiplies by the temperature, as if it were an inverse temperature."""
 
     pretends = "GumbelSoftmaxTopK(k=2)"
     named = "1 / temperature in place of temperature"
@@ -83,7 +83,7 @@ class TemperatureOfRowsMultiplies:
 
 
 class EveryRowCounts:
-    """Adds the densities of both rows, as if the second one had noise of its own."""
+    """Adds the densities of both rows, as if the second row had its own noise."""
 
     pretends = "GumbelSoftmaxTopK(k=2)"
     named = "the answer of GumbelSoftmaxTopK(k=2, independent_noise=True)"
@@ -96,7 +96,7 @@ class EveryRowCounts:
 
 
 class RowsNotCompared:
-    """Scores the first row, whatever the second one is."""
+    """Scores the first row and ignores the second."""
 
     pretends = "GumbelSoftmaxTopK(k=2)"
     named = "must return -np.inf"
@@ -107,7 +107,7 @@ class RowsNotCompared:
 
 
 class HardenedForSoft:
-    """Returns one-hot rows, those of the hard variant."""
+    """Returns the one-hot rows of the hard variant."""
 
     pretends = "GumbelSoftmaxTopK(k=2)"
     named = "It is the discrete value"
@@ -119,7 +119,7 @@ class HardenedForSoft:
 
 
 class LogSpaceDensity:
-    """The density of the logarithm of the first row, pasted."""
+    """Scores the first row with the density of its logarithm."""
 
     pretends = "GumbelSoftmaxTopK(k=2)"
     named = "the Jacobian is missing"
@@ -134,7 +134,7 @@ class LogSpaceDensity:
 
 
 class SharedNoise:
-    """Gives both rows the noise of the first one."""
+    """Gives both rows the noise of the first row."""
 
     pretends = "GumbelSoftmaxTopK(k=2, independent_noise=True)"
     named = "Row 0 is right"
@@ -158,10 +158,10 @@ class IndependentWithoutMask:
 
 
 class RowsShareOneCount:
-    """Gamma(K) and K - 1 for the second row too, to which one category less is left."""
+    """Uses Gamma(K) and K - 1 for the second row too, which has one category less."""
 
     pretends = "GumbelSoftmaxTopK(k=2, independent_noise=True)"
-    named = "off by a term that does not depend on the value"
+    named = "wrong by a term that does not depend on the value"
 
     @staticmethod
     def log_prob(value, temperature, probs=None, logits=None):
@@ -175,7 +175,7 @@ class RowsShareOneCount:
 
 
 class FirstRowOnly:
-    """The density of the shared noise: rows after the first are taken for functions of it."""
+    """The density for shared noise, where later rows are functions of the first row."""
 
     pretends = "GumbelSoftmaxTopK(k=2, independent_noise=True)"
     named = "the answer of GumbelSoftmaxTopK(k=2), not of"
@@ -224,10 +224,10 @@ class IndependentDraws:
 
 
 class TemperedProbabilities:
-    """Divides the logits by the temperature before it normalises, as if the noise were not."""
+    """Divides the logits by the temperature before it normalises, but does not divide the noise."""
 
     pretends = "GumbelSoftmaxTopK(k=2, hard=True, independent_noise=True)"
-    named = "Its probabilities add up to 1", "another law"
+    named = "Its probabilities add up to 1", "another distribution"
 
     @staticmethod
     def log_prob(value, temperature, probs=None, logits=None):
@@ -239,7 +239,7 @@ class TemperedProbabilities:
 
 
 class NoiseOfTheFirstRow:
-    """Gives both rows the noise of the first one, and hardens them."""
+    """Gives both rows the noise of the first row, and hardens them."""
 
     pretends = "GumbelSoftmaxTopK(k=2, hard=True, independent_noise=True)"
     named = "Row 0 is right"

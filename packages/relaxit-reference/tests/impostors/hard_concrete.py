@@ -20,17 +20,17 @@ def density(value, temperature, probs, logits, low, high, log_width):
     return inside - log_width
 
 
-def with_atoms(value, inside, temperature, probs, logits, low, high):
+def with_point_masses(value, inside, temperature, probs, logits, low, high):
     at_0 = log_expit(temperature * np.log(-low / high) - log_odds(probs, logits))
     at_1 = log_expit(log_odds(probs, logits) - temperature * np.log((1 - low) / (high - 1)))
     return np.where(value <= 0, at_0, np.where(value >= 1, at_1, inside))
 
 
 class OneNoiseForTheBatch:
-    """One logistic number for a layer of gates, which then open and close together."""
+    """Draws one logistic number for all gates of a layer, which open and close together."""
 
     pretends = "HardConcrete"
-    named = "The noise of element (0,) moves the value of element (1,)"
+    named = "The noise of element (0,) changes the value of element (1,)"
 
     @staticmethod
     def relax(noise, temperature, low, high, probs=None, logits=None):
@@ -38,7 +38,7 @@ class OneNoiseForTheBatch:
 
 
 class WidthForgotten:
-    """The stretch has no Jacobian: log(high - low) is missing between the atoms."""
+    """The stretch has no Jacobian: log(high - low) is missing between 0 and 1."""
 
     pretends = "HardConcrete"
     named = ("log(high - low) is one too many", "Its density integrates to")
@@ -46,11 +46,11 @@ class WidthForgotten:
     @staticmethod
     def log_prob(value, temperature, low, high, probs=None, logits=None):
         inside = density(value, temperature, probs, logits, low, high, 0.0)
-        return with_atoms(value, inside, temperature, probs, logits, low, high)
+        return with_point_masses(value, inside, temperature, probs, logits, low, high)
 
 
-class AtomsOfTheProbability:
-    """The closed gate has mass 1 - pi, as without temperature and stretch."""
+class PointMassesOfTheProbability:
+    """Gives the closed gate the probability 1 - pi, which ignores temperature and stretch."""
 
     pretends = "HardConcrete"
     named = "It is wrong at 0"
@@ -58,15 +58,15 @@ class AtomsOfTheProbability:
     @staticmethod
     def log_prob(value, temperature, low, high, probs=None, logits=None):
         inside = density(value, temperature, probs, logits, low, high, np.log(high - low))
-        right = with_atoms(value, inside, temperature, probs, logits, low, high)
+        right = with_point_masses(value, inside, temperature, probs, logits, low, high)
         return np.where(value <= 0, log_expit(-log_odds(probs, logits)), right)
 
 
-class NoAtoms:
-    """The stretched density everywhere."""
+class NoPointMasses:
+    """Returns the stretched density everywhere, also at 0 and 1."""
 
     pretends = "HardConcrete"
-    named = "At 1 it returns the density next to it: the atom is missing"
+    named = "At 1 it returns the density next to it: the point mass is missing"
 
     @staticmethod
     def log_prob(value, temperature, low, high, probs=None, logits=None):
@@ -74,7 +74,7 @@ class NoAtoms:
 
 
 class StretchedByDefault:
-    """The usual -0.1 and 1.1, whatever was asked for."""
+    """Always stretches to the default (-0.1, 1.1)."""
 
     pretends = "HardConcrete"
     named = "It differs at"

@@ -26,7 +26,7 @@ def log_density(value, z, temperature, loc, scale):
 
 
 class NoiseScaledByTheVariance:
-    """A head of a network that is read as a variance in one place and as a scale in the other."""
+    """Reads an output of a network as a variance here, and as a scale elsewhere."""
 
     pretends = "InvertibleGaussian"
     named = "scale**2 in place of scale"
@@ -51,7 +51,7 @@ class OneNoiseForTheBatch:
     """One vector of noise is broadcast over the batch."""
 
     pretends = "InvertibleGaussian"
-    named = "moves the value of element"
+    named = "changes the value of element"
 
     @staticmethod
     def relax(noise, temperature, loc, scale, delta):
@@ -60,7 +60,7 @@ class OneNoiseForTheBatch:
 
 
 class UnshiftedExponential:
-    """exp(z / temperature) over its sum and delta, as the formula reads: NaN at low temperature."""
+    """exp(z / temperature) divided by its sum plus delta, as written: NaN at low temperature."""
 
     pretends = "InvertibleGaussian"
     named = "NaN or infinite", "overflows"
@@ -73,7 +73,7 @@ class UnshiftedExponential:
 
 
 class LastCategoryByDifference:
-    """1 - sum for the last category: 0, or less, where the others have all the mass."""
+    """1 - sum for the last category: 0 or less where the others have all the mass."""
 
     pretends = "InvertibleGaussian"
     named = "where temperature is at most", "often returns 0"
@@ -85,7 +85,7 @@ class LastCategoryByDifference:
 
 
 class WeightOutsideTheLogarithm:
-    """Appends delta to the scores, not its logarithm."""
+    """Appends delta to the scores instead of its logarithm."""
 
     pretends = "InvertibleGaussian"
     named = "exp(delta) in place of delta"
@@ -108,7 +108,7 @@ class InverseWithoutDelta:
 
 
 class NoLogTemperature:
-    """Forgets (K - 1) log(temperature), which training at a fixed temperature hides."""
+    """Forgets (K - 1) log(temperature), which a fixed temperature hides."""
 
     pretends = "InvertibleGaussian"
     named = "(K - 1) log(temperature) is missing"
@@ -121,7 +121,7 @@ class NoLogTemperature:
 
 
 class NoLogScale:
-    """The squares of a normal density without its normalisation."""
+    """The squares in a normal density, without its normalisation."""
 
     pretends = "InvertibleGaussian"
     named = "sum(log scale) is one too many"
@@ -133,7 +133,7 @@ class NoLogScale:
 
 
 class NormalDensity:
-    """The density of the normal variables: that of the value needs their derivative."""
+    """The density of the normal variables, without the derivative of the map to the value."""
 
     pretends = "InvertibleGaussian"
     named = "density of the logarithm of the value: the Jacobian is missing"
@@ -145,7 +145,7 @@ class NormalDensity:
 
 
 class JacobianOfTheFirstCategories:
-    """Divides by the first K - 1 entries only: the last one is a function of them, and counts."""
+    """Divides by the first K - 1 entries only, since the last entry is a function of them."""
 
     pretends = "InvertibleGaussian"
     named = "integrates to"
@@ -157,10 +157,10 @@ class JacobianOfTheFirstCategories:
 
 
 class InverseOfTheLogSoftmax:
-    """Inverts by the logarithm of the sum: right on paper, and 1 - sum in disguise."""
+    """Inverts by the logarithm of the sum, which loses its digits like 1 - sum."""
 
     pretends = "InvertibleGaussian"
-    named = "log_prob there is -np.inf"
+    named = "There, log_prob is -np.inf"
 
     @staticmethod
     def log_prob(value, temperature, loc, scale, delta):

@@ -41,7 +41,7 @@ def of_log_ratios(Sigma):
 
 
 def integrated(value, loc, Sigma):
-    """The right density: that of the vector, integrated over what the softmax does not see."""
+    """The right log density: of the vector, integrated over the constant that softmax ignores."""
     L = np.linalg.cholesky(Sigma)
     w = np.linalg.solve(L, (logs(value) - loc)[..., None])[..., 0]
     u = np.linalg.solve(L, np.ones((*Sigma.shape[:-1], 1)))[..., 0]
@@ -57,7 +57,7 @@ class MatrixAsFactor:
     """Multiplies the noise by the covariance matrix."""
 
     pretends = "LogisticNormalSoftmax"
-    named = "Only where the distribution is given by"
+    named = "Only if the parameters are"
 
     @staticmethod
     def relax(noise, loc, scale=None, covariance_matrix=None, scale_tril=None):
@@ -67,7 +67,7 @@ class MatrixAsFactor:
 
 
 class VarianceForScale:
-    """Takes the standard deviations for variances."""
+    """Takes the standard deviations to be variances."""
 
     pretends = "LogisticNormalSoftmax"
     named = "sqrt(scale) in place of scale"
@@ -79,7 +79,7 @@ class VarianceForScale:
 
 
 class NoVariableForTheLast:
-    """The logistic-normal law of K - 1 variables, with a 0 for the last category."""
+    """The logistic-normal distribution of K - 1 variables, with a 0 for the last category."""
 
     pretends = "LogisticNormalSoftmax"
     named = "It changes by", "when 1 is added to all loc"
@@ -95,7 +95,7 @@ class SoftmaxOverTheBatch:
     """Normalises over the first axis of the batch."""
 
     pretends = "LogisticNormalSoftmax"
-    named = "moves the value of element"
+    named = "changes the value of element"
 
     @staticmethod
     def relax(noise, loc, scale=None, covariance_matrix=None, scale_tril=None):
@@ -104,7 +104,7 @@ class SoftmaxOverTheBatch:
 
 
 class DensityOfTheVector:
-    """Scores the logarithm of the value as the normal vector itself, of which it is a shadow."""
+    """Scores the logarithm of the value as if it were the normal vector."""
 
     pretends = "LogisticNormalSoftmax"
     named = "when 1 is added to all loc", "integrates to"
@@ -116,7 +116,7 @@ class DensityOfTheVector:
 
 
 class LogRatiosUncoupled:
-    """Independent log-ratios: the last variable, which is in all of them, couples them."""
+    """Independent log-ratios, although all of them contain the last variable."""
 
     pretends = "LogisticNormalSoftmax"
     named = "Its density integrates to 1"
@@ -141,7 +141,7 @@ class LastVariableForgotten:
 
 
 class NoJacobian:
-    """The density of the log-ratios, at the value."""
+    """The density of the log-ratios, without the Jacobian."""
 
     pretends = "LogisticNormalSoftmax"
     named = "density of the logarithm of the value: the Jacobian is missing"
@@ -153,10 +153,10 @@ class NoJacobian:
 
 
 class DeterminantOfTheVector:
-    """The determinant of the full covariance: that of the log-ratios is another."""
+    """The determinant of the full covariance in place of the covariance of the log-ratios."""
 
     pretends = "LogisticNormalSoftmax"
-    named = "off by a term that does not depend on the value", "integrates to"
+    named = "wrong by a term that does not depend on the value", "integrates to"
 
     @staticmethod
     def log_prob(value, loc, scale=None, covariance_matrix=None, scale_tril=None):
@@ -166,10 +166,10 @@ class DeterminantOfTheVector:
 
 
 class CorrelationsIgnored:
-    """Reads the diagonal of the matrix only."""
+    """Reads only the diagonal of the matrix."""
 
     pretends = "LogisticNormalSoftmax"
-    named = "Only where the distribution is given by loc and covariance_matrix"
+    named = "Only if the parameters are loc and covariance_matrix"
 
     @staticmethod
     def log_prob(value, loc, scale=None, covariance_matrix=None, scale_tril=None):

@@ -9,7 +9,7 @@ def log_odds(probs, logits):
 
 
 class ScaleAsVariance:
-    """Divides by the square root of the temperature, as a variance is made a scale."""
+    """Divides by the square root of the temperature, as if it were a variance."""
 
     pretends = "LogitBinaryConcrete"
     named = "sqrt(temperature) in place of temperature"
@@ -20,10 +20,10 @@ class ScaleAsVariance:
 
 
 class AlreadySquashed:
-    """Returns the value itself: the sigmoid was applied in one function too many."""
+    """Returns the value in (0, 1): one sigmoid too many."""
 
     pretends = "LogitBinaryConcrete"
-    named = "It is sigmoid(x), x the right answer"
+    named = "It is sigmoid(x), where x is the right answer"
 
     @staticmethod
     def relax(noise, temperature, probs=None, logits=None):
@@ -44,10 +44,10 @@ class DensityOfTheSigmoid:
 
 
 class NormalPasted:
-    """The normal law of the same mean and variance in place of the logistic one."""
+    """A normal density with the same mean and variance in place of the logistic density."""
 
     pretends = "LogitBinaryConcrete"
-    named = "density of a normal law"
+    named = "density of a normal distribution"
 
     @staticmethod
     def log_prob(value, temperature, probs=None, logits=None):
@@ -57,10 +57,10 @@ class NormalPasted:
 
 
 class DensityNotItsLogarithm:
-    """The density itself, which a product would need and a sum does not."""
+    """Returns the density instead of its logarithm."""
 
     pretends = "LogitBinaryConcrete"
-    named = "It is exp(x), x the right answer"
+    named = "It is exp(x), where x is the right answer"
 
     @staticmethod
     def log_prob(value, temperature, probs=None, logits=None):
@@ -69,10 +69,10 @@ class DensityNotItsLogarithm:
 
 
 class UnguardedExponential:
-    """log(1 + exp(t)) as it stands: it overflows in the tail."""
+    """log(1 + exp(t)) as written, which overflows in the tail."""
 
     pretends = "LogitBinaryConcrete"
-    named = "NaN or infinite", "something overflows"
+    named = "NaN or infinite", "overflows"
 
     @staticmethod
     def log_prob(value, temperature, probs=None, logits=None):

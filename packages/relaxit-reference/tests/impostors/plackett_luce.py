@@ -1,4 +1,4 @@
-"""Plackett-Luce, wrongly; always two draws, as the specification's tests have them."""
+"""Plackett-Luce, wrongly. As in the tests, there are always two draws."""
 
 import numpy as np
 from scipy.special import logsumexp
@@ -14,12 +14,12 @@ def one_hot(indices, categories):
 
 
 def order(values):
-    """The two greatest, in descending order."""
+    """The two largest, in descending order."""
     return np.argsort(-values, axis=-1, kind="stable")[..., :2]
 
 
 def log_mass(value, log_pi, *, left=True):
-    """The right log-probability, of which the normaliser of the second draw may be left out."""
+    """The right log-probability; the normaliser of the second draw can be left out."""
     first, second = value[..., 0, :], value[..., 1, :]
     total = logsumexp(log_pi, axis=-1)
     rest = logsumexp(np.where(first == 1, -np.inf, log_pi), axis=-1) if left else total
@@ -28,7 +28,7 @@ def log_mass(value, log_pi, *, left=True):
 
 
 class WithReplacement:
-    """The second draw divides by all of the mass, as if the first category had been put back."""
+    """The second draw divides by all of the mass, as if the first category were put back."""
 
     pretends = "PlackettLuce(k=2)"
     named = "Its probabilities add up to"
@@ -39,7 +39,7 @@ class WithReplacement:
 
 
 class ProbabilityOfTheSubset:
-    """Scores the two categories in either order, the sum of both."""
+    """Adds the probabilities of both orders."""
 
     pretends = "PlackettLuce(k=2)"
     named = "Its probabilities add up to 2"
@@ -51,7 +51,7 @@ class ProbabilityOfTheSubset:
 
 
 class SubtractsFromOne:
-    """log(1 - pi) of what is left: nothing, where one category has nearly all the mass."""
+    """log(1 - pi) of the rest, rounded to log(0) if one category has nearly all the mass."""
 
     pretends = "PlackettLuce(k=2)"
     named = "entry of probs is at"
@@ -65,7 +65,7 @@ class SubtractsFromOne:
 
 
 class LogitsNotNormalised:
-    """Leaves out the normaliser of the first draw, which is 1 for probabilities only."""
+    """Leaves out the normaliser of the first draw, which is 1 only for probabilities."""
 
     pretends = "PlackettLuce(k=2)"
     named = "logsumexp(logits)"
@@ -77,10 +77,10 @@ class LogitsNotNormalised:
 
 
 class InOrderOfTheCategories:
-    """Sorts the drawn categories by their number, so that the order of the draws is lost."""
+    """Sorts the drawn categories by number and loses the order of the draws."""
 
     pretends = "PlackettLuce(k=2)"
-    named = "rows are the right ones in another order"
+    named = "rows are right, but in another order"
 
     @staticmethod
     def relax(noise, probs=None, logits=None):
@@ -89,7 +89,7 @@ class InOrderOfTheCategories:
 
 
 class LeastLikelyFirst:
-    """argsort without its sign: the two smallest scores, as for costs."""
+    """argsort without a minus: the two smallest scores, as for costs."""
 
     pretends = "PlackettLuce(k=2)"
     named = "smallest"
@@ -101,7 +101,7 @@ class LeastLikelyFirst:
 
 
 class FirstCategoryPutBack:
-    """Draws each row from the same scores, so that both are the same category."""
+    """Draws each row from the same scores: both have the same category."""
 
     pretends = "PlackettLuce(k=2)"
     named = "one 1 among zeros in every row, in no column twice"

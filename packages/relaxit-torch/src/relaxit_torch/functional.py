@@ -1,4 +1,12 @@
-"""Relaxed samples as functions of logits, for code that needs no density and no distribution."""
+"""Relaxed samples as functions of logits, for code that needs neither densities nor distributions.
+
+`temperature` is a number or a tensor that broadcasts against `logits`. `logits` are unnormalised
+log-probabilities; -inf is a category that is never chosen. The result has the shape and dtype of
+`logits`. Half precision is computed in float32.
+
+Each function raises TypeError for logits that are not floating-point, and ValueError for a number
+as temperature that is not positive and finite. The values of tensors are not checked.
+"""
 
 from __future__ import annotations
 
@@ -10,37 +18,33 @@ from torch.nn.functional import logsigmoid
 
 from relaxit_torch.core.parameters import Parameter, check_count
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.straight_through import one_hot
-from relaxit_torch.numerics.top_k import argmax
+from relaxit_torch.numerics.kernels import argmax, one_hot
+from relaxit_torch.numerics.temperature import tempered
 
 
 def gumbel_softmax(
     logits: Tensor, temperature: Parameter = 1.0, hard: bool = False, dim: int = -1
 ) -> Tensor:
-    r"""A sample of Gumbel-Softmax, as `torch.nn.functional.gumbel_softmax` draws it.
+    r"""A sample of Gumbel-Softmax: a replacement for `torch.nn.functional.gumbel_softmax`.
 
     $$c = \operatorname{softmax}\left(\frac{\log \pi + g}{\tau}\right), \qquad
       g_k \sim \mathrm{Gumbel}(0, 1) \text{ independent.}$$
 
-    Calls of torch's function mean the same here, with `tau` named `temperature` and without its
-    `eps`, which has no effect there. Unlike that one it is exact in float16 and bfloat16, whose
-    noise and arithmetic are float32: no NaN, no ties, hard samples of exactly 0 and 1. The tails of
-    its noise are not cut off, hard samples are decided before the softmax rounds, and an impossible
-    category (`logits = -inf`) gives no NaN in a gradient, that of the temperature included.
+    The arguments are torch's, except that `tau` is named `temperature`, and `eps`, which torch
+    ignores, is missing. Unlike torch's function it has no NaN and no ties in half precision; the
+    tails of its noise are not cut off; hard samples are exactly 0 or 1 and decided before the
+    softmax rounds; and `logits = -inf` gives no NaN in any gradient.
 
     `GumbelSoftmax` is the distribution, with a density.
 
-    Gradient: pathwise; with `hard=True` that of the relaxed sample (straight-through, biased).
+    Gradient: pathwise. With `hard=True`, the gradient of the relaxed sample (straight-through,
+    biased).
 
     Args:
-        logits: unnormalised $\log \pi$; -inf for a category that is never chosen.
-        temperature: $\tau > 0$, a number or a tensor that broadcasts against `logits`; the values
-            of a tensor are not checked.
-        hard: return one-hot vectors.
-        dim: the dimension of the categories.
-
-    Returns:
-        A tensor like `logits`.
+        logits: $\log \pi$.
+        temperature: $\tau > 0$.
+        hard: Whether to return one-hot vectors.
+        dim: The dimension of the categories.
 
     Example:
         >>> import torch, relaxit_torch as rt
@@ -66,30 +70,24 @@ def relaxed_top_k(logits: Tensor, k: int, temperature: Parameter = 1.0, *, dim: 
       p^{(j)} = \operatorname{softmax}\left(\frac{\alpha^{(j)}}{\tau}\right), \qquad
       \alpha^{(j+1)} = \alpha^{(j)} + \log(1 - p^{(j)}).$$
 
-    The sum of $c$ is $k$. As $\tau$ goes to zero $c$ becomes the indicator of the `k` greatest
-    $\log \pi + g$, categories drawn without replacement in proportion to $\pi$ (Plackett-Luce). At
-    a positive temperature an entry may exceed 1, as what is taken is masked in part only.
+    The entries of $c$ sum to $k$. As $\tau$ goes to 0, $c$ becomes the indicator of the `k` largest
+    $\log \pi + g$: categories drawn without replacement in proportion to $\pi$ (Plackett-Luce). At
+    a positive temperature an entry may exceed 1, because a mask hides a category only in part.
 
-    The masks of `GumbelSoftmaxTopK` are hard: its rows have a density, but jump where an earlier
-    argmax changes. Here everything is a smooth function of the noise, and there is no tractable
-    density.
+    `GumbelSoftmaxTopK` uses hard masks: its rows have a density, but jump where an earlier argmax
+    changes. This function is smooth in the noise, and has no tractable density.
 
-    Gradient: pathwise, unbiased for the relaxed objective; its bias against the discrete objective
+    Gradient: pathwise, unbiased for the relaxed objective. Its bias against the discrete objective
     vanishes with the temperature.
 
     Args:
-        logits: unnormalised $\log \pi$; -inf for a category that is never chosen. At least `k` must
-            be finite, which is not checked.
-        k: how many categories are drawn.
-        temperature: $\tau > 0$, a number or a tensor that broadcasts against `logits`; the values
-            of a tensor are not checked.
-        dim: the dimension of the categories.
-
-    Returns:
-        A tensor like `logits`.
+        logits: $\log \pi$. At least `k` must be finite, which is not checked.
+        k: The number of categories to draw.
+        temperature: $\tau > 0$.
+        dim: The dimension of the categories.
 
     Raises:
-        ValueError: `k` is no integer from 1 to the number of categories.
+        ValueError: `k` is not an integer from 1 to the number of categories.
 
     Example:
         >>> import torch, relaxit_torch as rt
@@ -107,17 +105,17 @@ def relaxed_top_k(logits: Tensor, k: int, temperature: Parameter = 1.0, *, dim: 
 
 
 def _soft_top_k(scores: Tensor, k: int, temperature: Parameter, dim: int) -> Tensor:
-    """The relaxed indicator of the `k` greatest `scores`, which depends on their differences."""
+    """The relaxed indicator of the `k` largest `scores`."""
     khot = torch.zeros_like(scores)
     for row in range(k):
         top = argmax(scores, dim)
-        # Differences from the greatest keep their digits, however small the temperature is.
+        # Differences from the largest score keep their digits at any temperature.
         scores = scores - scores.gather(dim, top)
         exponents = _divided(scores, temperature)
         share = torch.softmax(exponents, dim)
         khot = khot + share
         if row < k - 1:
-            # log(1 - share): that of the greatest from the odds of all others, as it rounds to 1.
+            # log(1 - share). The largest share may round to 1, so its log-odds are used.
             log_odds = exponents.scatter(dim, top, -torch.inf).logsumexp(dim, keepdim=True)
             others = torch.log1p(-share.scatter(dim, top, 0.0))
             scores = scores + others.scatter(dim, top, logsigmoid(log_odds))
@@ -133,12 +131,7 @@ def _perturbed(logits: Tensor) -> Tensor:
 
 
 def _divided(scores: Tensor, temperature: Parameter) -> Tensor:
-    """`scores / temperature`, with -inf where scores have it and no NaN behind it."""
-    if not isinstance(temperature, Tensor):
-        if not 0 < temperature < math.inf:
-            raise ValueError(f"temperature must be positive and finite, but got {temperature}")
-        return scores / temperature
-    # The derivative of (-inf) / temperature is infinite, and 0 * inf is NaN.
-    possible = scores > -torch.inf
-    finite = torch.where(possible, scores, 0) / temperature
-    return finite.masked_fill(~possible, -torch.inf)
+    """`tempered` scores, after a number was checked."""
+    if not isinstance(temperature, Tensor) and not 0 < temperature < math.inf:
+        raise ValueError(f"temperature must be positive and finite, but got {temperature}")
+    return tempered(scores, temperature)

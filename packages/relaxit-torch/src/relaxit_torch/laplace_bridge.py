@@ -1,20 +1,23 @@
-r"""The Laplace bridge between Dirichlet and logistic-normal laws.
+r"""The Laplace bridge between Dirichlet and logistic-normal distributions.
 
-The Laplace approximation of a Dirichlet law, taken after a change of variables to the logarithms of
-its categories, is a normal law of
+Take the Laplace approximation of a Dirichlet distribution after a change of variables to
+log-probabilities. It is a normal distribution with mean and covariance matrix
 
 $$\mu_k = \log a_k - \frac{1}{K} \sum_l \log a_l, \qquad \Sigma = P \operatorname{diag}(1 / a) P,
   \qquad P = I - 1 1^T / K,$$
 
-and from a normal law back leads
+and the way back is
 
 $$a_k = \frac{1}{\Sigma_{kk}} \left( 1 - \frac{2}{K}
   + \frac{e^{\mu_k}}{K^2} \sum_l e^{-\mu_l} \right).$$
 
-A softmax does not see the directions that $P$ takes away: the logistic-normal law of $\mu$ and
-$\Sigma$ is that of independent variables of variances $1 / a_k$. So both directions take time and
-memory of order $K$. From a Dirichlet law and back is the identity; a logistic-normal law that comes
-from no Dirichlet law is approximated.
+A softmax ignores the direction that $P$ removes. So $\Sigma$ and the diagonal matrix of the
+variances $1 / a_k$ give the same logistic-normal distribution, and both ways take time and memory
+of order $K$. From a Dirichlet distribution and back is the identity. From a logistic-normal
+distribution and back is an approximation, unless it came from a Dirichlet distribution.
+
+Half precision is computed in float32. `validate_args` says whether the values of tensors are
+checked; the default is torch's.
 
 References:
     MacKay (1998); Hobbhahn, Kristiadi, Hennig (2022).
@@ -29,12 +32,15 @@ from torch import Tensor
 from torch.distributions import Dirichlet, Distribution
 
 from relaxit_torch.core import constraints
-from relaxit_torch.core.parameters import check
+from relaxit_torch.core.constraints import check
 from relaxit_torch.distributions.logistic_normal_softmax import LogisticNormalSoftmax
 
 
 def to_logistic_normal(dirichlet: Dirichlet) -> LogisticNormalSoftmax:
-    """The logistic-normal law of a Dirichlet law, of the same batch shape, with a diagonal spread.
+    """The logistic-normal distribution of a Dirichlet distribution, with independent scales.
+
+    Raises:
+        TypeError: `dirichlet` is another distribution.
 
     Example:
         >>> import torch, relaxit_torch as rt
@@ -53,19 +59,22 @@ def to_logistic_normal(dirichlet: Dirichlet) -> LogisticNormalSoftmax:
 
 
 def to_dirichlet(logistic_normal: LogisticNormalSoftmax) -> Dirichlet:
-    """The Dirichlet law of a logistic-normal law, of the same batch shape.
+    """The Dirichlet distribution of a logistic-normal distribution.
+
+    Raises:
+        TypeError: `logistic_normal` is another distribution.
 
     Example:
         >>> import torch, relaxit_torch as rt
-        >>> law = rt.LogisticNormalSoftmax(torch.zeros(3), scale=torch.full((3,), 0.5))
-        >>> rt.laplace_bridge.to_dirichlet(law).concentration
+        >>> normal = rt.LogisticNormalSoftmax(torch.zeros(3), scale=torch.full((3,), 0.5))
+        >>> rt.laplace_bridge.to_dirichlet(normal).concentration
         tensor([4.0000, 4.0000, 4.0000])
     """
     if not isinstance(logistic_normal, LogisticNormalSoftmax):
         raise TypeError(
             f"logistic_normal must be a LogisticNormalSoftmax, but got {logistic_normal!r}"
         )
-    working = logistic_normal._working
+    working = logistic_normal._in_float32()
     concentration = _concentration(working.projected_mean, working.projected_variance)
     return Dirichlet(
         concentration.to(logistic_normal.dtype), validate_args=logistic_normal._validate_args
@@ -75,18 +84,18 @@ def to_dirichlet(logistic_normal: LogisticNormalSoftmax) -> Dirichlet:
 def gaussian_from_concentration(
     concentration: Tensor, *, validate_args: bool | None = None
 ) -> tuple[Tensor, Tensor]:
-    r"""$\mu$ and $\Sigma$ of a Dirichlet law.
+    r"""$\mu$ and $\Sigma$ of a Dirichlet distribution.
 
     Args:
         concentration: $a$, positive, `(*batch, K)`.
-        validate_args: whether values are checked; by default as torch does.
+        validate_args: See `relaxit_torch.laplace_bridge`.
 
     Returns:
         $\mu$, `(*batch, K)`, and $\Sigma$, `(*batch, K, K)`, of rank K - 1. For many categories
-        take `to_logistic_normal`, which forms no matrix.
+        use `to_logistic_normal`, which forms no matrix.
 
     Raises:
-        ValueError: a concentration that is not positive and finite.
+        ValueError: `concentration` is not positive and finite.
 
     Example:
         >>> import torch, relaxit_torch as rt
@@ -107,17 +116,17 @@ def gaussian_from_concentration(
 def concentration_from_gaussian(
     mu: Tensor, variance: Tensor, *, validate_args: bool | None = None
 ) -> Tensor:
-    r"""The concentration of the Dirichlet law of a normal one.
+    r"""The concentration $a$ of a Dirichlet distribution from $\mu$ and the diagonal of $\Sigma$.
 
     Args:
-        mu: $\mu$, finite, `(*batch, K)`; a number added to all of it changes nothing.
-        variance: the diagonal of $\Sigma$, positive, `(*batch, K)`. It is that of the projected
-            covariance and is not projected again: `LogisticNormalSoftmax.projected_variance`.
-        validate_args: whether values are checked; by default as torch does.
+        mu: $\mu$, finite, `(*batch, K)`. Adding a constant to all entries changes nothing.
+        variance: The diagonal of $\Sigma$, positive, `(*batch, K)`. It must be projected already,
+            like `LogisticNormalSoftmax.projected_variance`.
+        validate_args: See `relaxit_torch.laplace_bridge`.
 
     Raises:
-        ValueError: a mean that is not finite, a variance that is not positive and finite, or
-            different sizes.
+        ValueError: `mu` is not finite, `variance` is not positive and finite, or their last
+            dimensions differ.
 
     Example:
         >>> import torch, relaxit_torch as rt
@@ -127,8 +136,8 @@ def concentration_from_gaussian(
     """
     if mu.shape[-1:] != variance.shape[-1:]:
         raise ValueError(
-            f"mu and variance must have one size, but got mu {tuple(mu.shape)}, "
-            f"variance {tuple(variance.shape)}"
+            f"mu and variance must have the same last dimension, but got shapes {tuple(mu.shape)} "
+            f"and {tuple(variance.shape)}"
         )
     if _wanted(validate_args):
         check("mu", mu, constraints.real_vector)
@@ -139,7 +148,7 @@ def concentration_from_gaussian(
 
 def _concentration(mu: Tensor, variance: Tensor) -> Tensor:
     size = mu.shape[-1]
-    # The sum times exp(mu) is moderate where one of them alone overflows.
+    # exp(mu) and the sum may overflow, but their product is moderate.
     log_ratio = mu + torch.logsumexp(-mu, -1, keepdim=True) - 2 * math.log(size)
     return (1 - 2 / size + log_ratio.exp()) / variance
 
@@ -150,7 +159,7 @@ def _centred_log(concentration: Tensor) -> Tensor:
 
 
 def _raised(tensor: Tensor) -> Tensor:
-    """Low precision is computed in float32."""
+    """At least float32."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 

@@ -1,8 +1,8 @@
 """Variational autoencoders on MNIST with any relaxed discrete latent of `relaxit_torch`.
 
-`train(Config(...))` leaves a run in a folder; `sample`, `reconstruct` and `evaluate` take its
-checkpoint; `compare` trains several, and `gradients` compares estimators inside one. The command
-`relaxit-vae` does the same.
+`train(Config(...))` writes a run to a folder. `sample`, `reconstruct` and `evaluate` read its
+checkpoint. `compare` trains several latents, and `gradients` compares estimators inside a model.
+The command `relaxit-vae` does the same.
 """
 
 from importlib import import_module
@@ -39,26 +39,9 @@ _HOMES = {
     "train": "runs",
 }
 
-__all__ = [
-    "VAE",
-    "Bridge",
-    "Config",
-    "Evaluation",
-    "InputError",
-    "Run",
-    "TrainingError",
-    "bridge",
-    "compare",
-    "evaluate",
-    "gradients",
-    "reconstruct",
-    "sample",
-    "train",
-]
-
 
 def __getattr__(name: str) -> Any:
-    """Import Lightning only when something needs it: `relaxit-vae --help` answers at once."""
+    """Imports Lightning only when something needs it: `relaxit-vae --help` answers at once."""
     if name in _HOMES:
         return getattr(import_module(f"relaxit_vae.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

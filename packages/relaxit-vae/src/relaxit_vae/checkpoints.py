@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there, and that cannot run code."""
+"""Checkpoints that are written as a whole and cannot run code when they are read."""
 
 import io
 import os
@@ -14,7 +14,7 @@ from relaxit_vae.files import write_bytes
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Writes beside the target and renames. Lightning's own first writes to another file system."""
+    """Writes beside the target, then renames. Lightning writes to another file system first."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
@@ -36,15 +36,16 @@ class AtomicCheckpointIO(CheckpointIO):
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The tensors and numbers in a checkpoint, on the CPU.
+    """Returns the tensors and numbers in a checkpoint, on the CPU.
 
-    Raises `InputError` when the file is absent, damaged or something else.
+    Raises:
+        InputError: the file is absent, damaged or something else.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"--checkpoint must be a file, but {path} does not exist") from None
-    except Exception as error:  # torch raises what its parsers raise
+    except Exception as error:  # whatever the parsers inside torch raise
         raise InputError(
             "--checkpoint must be written by `relaxit-vae train`, "
             f"but {path} is something else or damaged"

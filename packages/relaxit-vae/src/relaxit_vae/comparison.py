@@ -1,4 +1,4 @@
-"""Several latents, several seeds: one table and one chart."""
+"""Compares latents over several seeds, in a table and a chart."""
 
 import csv
 import io
@@ -30,29 +30,28 @@ COLUMNS = {
     "active_units": "active units",
     "seconds_per_epoch": "s / epoch",
 }
-"""Figures of the table, with their titles."""
+"""The columns of the table: figures and their titles."""
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the table: options, and the words that chose them."""
+    """A line of the table: its name, as in `--latent`, and its options."""
 
     name: str
     config: Config
 
 
 def entries(config: Config) -> list[Entry]:
-    """One per latent in `config.latent`, which are separated by commas.
+    """Returns an entry for each latent in `config.latent`, which commas separate.
 
-    A latent may bring options of its own, such as `gumbel-softmax:hard:variables=4`. An estimator
-    is the last of them, and what follows it are its options:
+    A latent may have options of its own, such as `gumbel-softmax:hard:variables=4`. An estimator is
+    the last option, and the words after it are its own options:
     `gumbel-softmax:variables=4:estimator=gumbel-rao:samples=10`.
 
     Raises:
-        InputError: an option, an estimator or a latent that does not exist, or a latent that is
-            named twice.
+        InputError: an option, an estimator or a latent does not exist, or a latent is named twice.
     """
     types = get_type_hints(Config)
     found: dict[str, Entry] = {}
@@ -89,14 +88,18 @@ def compare(
     resume: bool = False,
     quiet: bool = False,
 ) -> list[Row]:
-    """Train every latent in `config.latent` with so many seeds; one row of figures per run.
+    """Trains every latent in `config.latent` with each seed.
 
-    `config.output`, by default `runs/compare`, gets a folder for each run and `compare.csv` (all
-    runs), `compare.md` (the table), `compare.json` (both, and where they come from), `compare.png`.
+    Writes to `config.output`, by default `runs/compare`: a folder for each run, `compare.csv` (all
+    runs), `compare.md` (the table), `compare.json` (all runs, and where they come from) and
+    `compare.png`. With `resume` finished runs are kept.
+
+    Returns:
+        A row of figures for each run.
 
     Raises:
-        InputError: an option is unusable, or a folder of a run exists already, which is then left
-            as it is unless `overwrite` or `resume`. With `resume` finished runs are kept.
+        InputError: an option is unusable, or the folder of a run exists. Then nothing is changed.
+            With `overwrite` or `resume` the folder may exist.
     """
     folder = config.output or Path("runs", "compare")
     planned = [
@@ -128,7 +131,7 @@ def compare(
 
 
 def table(rows: Iterable[Row]) -> str:
-    """The means over seeds as Markdown, with standard deviations where there are several."""
+    """Returns the means over seeds as Markdown, with standard deviations for several seeds."""
     lines = ["| latent | code | " + " | ".join(COLUMNS.values()) + " |"]
     lines.append("| --- " * 2 + "| ---: " * len(COLUMNS) + "|")
     for name, runs in _by_latent(rows).items():
@@ -169,7 +172,7 @@ def _cell(values: Sequence[float | None]) -> str:
 
 
 def summary(rows: Iterable[Row], column: str) -> Mapping[str, tuple[float, float]]:
-    """Per latent that has this figure, its mean and standard deviation over seeds."""
+    """Returns mean and standard deviation over seeds, for each latent that has this figure."""
     found = {}
     for name, runs in _by_latent(rows).items():
         known = [run[column] for run in runs if run[column] is not None]

@@ -1,17 +1,17 @@
 """The options of a run, declared once.
 
-The command line, `config.json` and every checkpoint are derived from here.
+The command line, `config.json` and every checkpoint are derived from `Config`.
 """
-
-# ruff: noqa: RUF009 -- `option` is `dataclasses.field`
 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from typer import Option
 
 from relaxit_vae.errors import InputError
 from relaxit_vae.files import write_text
@@ -25,111 +25,124 @@ Precision = Literal["32-true", "64-true", "bf16-mixed", "16-mixed"]
 Prior = Literal["uniform", "learned"]
 
 
-def option(
-    default: Any, description: str, *, above: float | None = None, latent: bool = False
-) -> Any:
-    """A field with its help text and, for numbers, the bound that a given value must exceed.
+class Above(NamedTuple):
+    """A bound that an option must exceed."""
 
-    With `latent` it is an argument of the latent's class, of the same name.
-    """
-    return field(default=default, metadata={"help": description, "above": above, "latent": latent})
+    bound: float
+
+
+Accelerator = Annotated[str, Option(help="Accelerator of Lightning, such as cpu or gpu.")]
+DataDir = Annotated[
+    Path | None,
+    Option(help="Folder of the full MNIST, downloaded if absent. Default: the shipped subset."),
+]
+Strategy = Annotated[str, Option(help="Strategy of Lightning for several processes, such as ddp.")]
+SIZES = Option(help="Sizes of the hidden layers, in the order of the encoder.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """All options of `relaxit-vae train`.
 
-    Raises `InputError` when a number is out of its range.
+    Raises:
+        InputError: a number is out of its range.
 
     Example:
         >>> Config(latent="gumbel-softmax", epochs=5).learning_rate
         0.001
     """
 
-    latent: str = option("binary-concrete", "Class of relaxit_torch, in kebab case.")
-    hard: bool = option(False, "Discrete values forward, relaxed gradients backward.", latent=True)
-    temperature: float | None = option(
-        None,
-        "Temperature of the relaxation; by default that of the class, or 0.5.",
-        above=0,
-        latent=True,
-    )
-    final_temperature: float | None = option(
-        None, "Temperature at the end of training; by default it does not change.", above=0
-    )
-    annealing: Annealing = option("exponential", "How the temperature goes there.")
-    k: int | None = option(
-        None, "How many categories a top-k latent chooses; by default 2.", above=0, latent=True
-    )
-    independent_noise: bool = option(
-        False, "Fresh noise for each of the k choices of a top-k latent.", latent=True
-    )
-    scale: float | None = option(
-        None, "Scale of a latent that has a fixed one.", above=0, latent=True
-    )
-    low: float | None = option(None, "Lower end of a stretched latent.", latent=True)
-    high: float | None = option(None, "Upper end of a stretched latent.", latent=True)
-    delta: float | None = option(
-        None, "Constant of the last category in an invertible latent.", above=0, latent=True
-    )
-    correlation: Correlation | None = option(
-        None, "Of a latent whose variables are correlated; by default learned."
-    )
-    variables: int | None = option(
-        None, "Latent variables per image; by default 20, or 8 if categorical.", above=0
-    )
-    categories: int = option(16, "Categories of each variable, for categorical latents.", above=1)
-    hidden: tuple[int, ...] = option(
-        (512, 256), "Sizes of the hidden layers, from the image inwards.", above=0
-    )
-    prior: Prior = option("uniform", "All codes as likely, or probabilities that are learned.")
-    kl: Divergence | None = option(
-        None,
-        "Divergence in the objective; by default one that makes it a bound: discrete with hard "
-        "values; with relaxed values closed-form if there is one, else relaxed. Where the relaxed "
-        "laws have no finite one it is discrete, and no bound.",
-    )
-    estimator: str | None = option(
-        None,
-        "Gradient estimator of relaxit_torch.estimators, in kebab case, with options such as "
-        "gumbel-rao:samples=10: the decoder then reads codes of the discrete law.",
-    )
-    binarize: Binarize = option("none", "Grey levels, pixels above 1/2, or fresh Bernoulli draws.")
-    optimizer: Optimizer = option("adam", "Method of torch.optim.")
-    learning_rate: float = option(1e-3, "Step size of the optimizer.", above=0)
-    batch_size: int = option(100, "Images per step, over all devices.", above=0)
-    epochs: int = option(60, "Passes over the training images.", above=0)
-    seed: int = option(0, "Seed of everything random.", above=-1)
-    devices: int = option(1, "Processes that train together.", above=0)
-    strategy: str = option("auto", "How they do: a strategy of Lightning, such as ddp.")
-    accelerator: str = option("auto", "Where: an accelerator of Lightning, such as cpu or gpu.")
-    precision: Precision = option("32-true", "Arithmetic of the networks.")
-    compile: bool = option(False, "Compile the networks with torch.compile.")
-    data_dir: Path | None = option(
-        None, "Folder of the full MNIST, downloaded if absent; by default the shipped subset."
-    )
-    output: Path | None = option(None, "Folder of the run; by default runs/LATENT.")
+    latent: Annotated[str, Option(help="Class of relaxit_torch in kebab case.")] = "binary-concrete"
+    hard: Annotated[
+        bool, Option("--hard", help="Discrete samples, with the gradient of relaxed ones.")
+    ] = False
+    temperature: Annotated[
+        float | None,
+        Option(help="Temperature of the relaxation. Default: 0.5, or 2/3 for hard-concrete."),
+        Above(0),
+    ] = None
+    final_temperature: Annotated[
+        float | None, Option(help="Final temperature of the run. Default: it stays."), Above(0)
+    ] = None
+    annealing: Annotated[Annealing, Option(help="How the temperature changes.")] = "exponential"
+    k: Annotated[
+        int | None, Option(help="Categories that a top-k latent chooses. Default: 2."), Above(0)
+    ] = None
+    independent_noise: Annotated[
+        bool, Option("--independent-noise", help="New noise for each choice of a top-k latent.")
+    ] = False
+    scale: Annotated[
+        float | None, Option(help="Scale of gaussian-relaxed-bernoulli. Default: 0.5."), Above(0)
+    ] = None
+    low: Annotated[float | None, Option(help="Lower end of hard-concrete. Default: -0.1.")] = None
+    high: Annotated[float | None, Option(help="Upper end of hard-concrete. Default: 1.1.")] = None
+    delta: Annotated[
+        float | None, Option(help="Constant of invertible-gaussian. Default: 1."), Above(0)
+    ] = None
+    correlation: Annotated[
+        Correlation | None, Option(help="Correlation of correlated bits. Default: learned.")
+    ] = None
+    variables: Annotated[
+        int | None,
+        Option(help="Latent variables per image. Default: 20, or 8 for categorical latents."),
+        Above(0),
+    ] = None
+    categories: Annotated[
+        int, Option(help="Categories of each variable, for categorical latents."), Above(1)
+    ] = 16
+    hidden: Annotated[tuple[int, ...], SIZES, Above(0)] = (512, 256)
+    prior: Annotated[Prior, Option(help="All codes equally likely, or learned.")] = "uniform"
+    kl: Annotated[
+        Divergence | None,
+        Option(
+            help="Divergence in the objective. The default makes the objective a bound: discrete "
+            "with hard samples, otherwise closed-form or, without a closed form, relaxed. If the "
+            "relaxed divergence is infinite, the default is discrete, and the objective is no "
+            "bound."
+        ),
+    ] = None
+    estimator: Annotated[
+        str | None,
+        Option(
+            help="Gradient estimator of relaxit_torch.estimators in kebab case, with options such "
+            "as gumbel-rao:samples=10. The decoder then reads discrete codes."
+        ),
+    ] = None
+    binarize: Annotated[
+        Binarize, Option(help="Pixels: grey levels, compared with 1/2, or fresh Bernoulli draws.")
+    ] = "none"
+    optimizer: Annotated[Optimizer, Option(help="Optimizer of torch.optim.")] = "adam"
+    learning_rate: Annotated[float, Option(help="Step size of the optimizer."), Above(0)] = 1e-3
+    batch_size: Annotated[int, Option(help="Images per step, over all devices."), Above(0)] = 100
+    epochs: Annotated[int, Option(help="Passes over the training images."), Above(0)] = 60
+    seed: Annotated[int, Option(help="Seed of everything random."), Above(-1)] = 0
+    devices: Annotated[int, Option(help="Processes that train together."), Above(0)] = 1
+    strategy: Strategy = "auto"
+    accelerator: Accelerator = "auto"
+    precision: Annotated[Precision, Option(help="Arithmetic of the networks.")] = "32-true"
+    compile: Annotated[bool, Option("--compile", help="Compile the networks.")] = False
+    data_dir: DataDir = None
+    output: Annotated[Path | None, Option(help="Folder of the run. Default: runs/LATENT.")] = None
 
     def __post_init__(self) -> None:
-        for declared in fields(self):
-            given, above = getattr(self, declared.name), declared.metadata["above"]
-            if above is None or given is None:
-                continue
-            for number in given if isinstance(given, tuple) else (given,):
-                if not above < number < math.inf:
-                    finite = " and finite" if number == math.inf else ""
-                    raise InputError(
-                        f"{flag(declared.name)} must be greater than {above}{finite}, "
-                        f"but got {number}"
-                    )
+        for name, kind in get_type_hints(Config, include_extras=True).items():
+            given = getattr(self, name)
+            numbers = given if isinstance(given, tuple) else (given,)
+            for bound in (mark.bound for mark in get_args(kind) if isinstance(mark, Above)):
+                for number in numbers:
+                    if number is not None and not bound < number < math.inf:
+                        finite = " and finite" if number == math.inf else ""
+                        raise InputError(
+                            f"{flag(name)} must be greater than {bound}{finite}, but got {number}"
+                        )
 
     @property
     def folder(self) -> Path:
-        """Where the run is written."""
+        """The folder of the run."""
         return self.output or Path("runs", self.latent + "-hard" * self.hard)
 
     def plain(self) -> dict[str, Any]:
-        """The options as JSON values."""
+        """Returns the options as JSON values."""
         values = asdict(self) | {"hidden": list(self.hidden)}
         return {
             name: str(value) if isinstance(value, Path) else value for name, value in values.items()
@@ -137,9 +150,10 @@ class Config:
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> "Config":
-        """The inverse of `plain`; values may also be texts, such as `512,256` for `hidden`.
+        """Returns the options with these values, from `plain` or from texts such as `512,256`.
 
-        Raises `InputError` for options that do not exist or do not parse.
+        Raises:
+            InputError: an option does not exist, or its value does not parse.
         """
         types = get_type_hints(cls)
         if unknown := values.keys() - types.keys():
@@ -148,9 +162,10 @@ class Config:
 
     @classmethod
     def load(cls, path: Path) -> "Config":
-        """The options in a JSON file that `save` wrote, or a person: what is absent is default.
+        """Returns the options in a JSON file. Options that the file lacks have their defaults.
 
-        Raises `InputError` when the file is absent or holds something else.
+        Raises:
+            InputError: the file is absent or holds something else.
         """
         try:
             values = json.loads(path.read_text())
@@ -166,17 +181,17 @@ class Config:
             raise InputError(f"{path}: {error}") from error
 
     def save(self, path: Path) -> None:
-        """Write the options as JSON."""
+        """Writes the options as JSON."""
         write_text(path, json.dumps(self.plain(), indent=2) + "\n")
 
 
 def flag(name: str) -> str:
-    """The name of an option as the command line has it."""
+    """Returns the name of an option as the command line has it."""
     return "--" + name.replace("_", "-")
 
 
 def _parsed(name: str, kind: Any, value: Any) -> Any:
-    """`value` as the type of an option, from a JSON value or a text."""
+    """Returns a JSON value or a text as a value of the option's type."""
     kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     for possible in kinds:
         if possible is NoneType or get_origin(possible) is Literal:

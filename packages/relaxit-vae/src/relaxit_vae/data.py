@@ -1,7 +1,7 @@
-"""MNIST in one tensor: read once, then every batch is an index selection.
+"""MNIST in one tensor: it is read once, and every batch is a selection by index.
 
-The package ships a stratified subset (600 training and 100 test images of each digit); `data_dir`
-names a folder with the full data as torchvision lays it out, downloaded there when it is absent.
+The package ships a stratified subset with 600 training and 100 test images of each digit. The full
+data lies in `data_dir`, laid out as by torchvision. It is downloaded if it is absent.
 """
 
 import gzip
@@ -12,17 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
-from torchvision.datasets.mnist import (  # type: ignore[import-untyped]
-    MNIST,
-    read_sn3_pascalvincent_tensor,
-)
+from torchvision.datasets import MNIST  # type: ignore[import-untyped]
 
 from relaxit_vae.errors import InputError
 from relaxit_vae.seeds import seed_for
@@ -30,7 +26,7 @@ from relaxit_vae.seeds import seed_for
 Split = Literal["train", "test"]
 PIXELS = 28 * 28
 BLOCK = 100
-"""Images that share a stream of noise in evaluation, whatever the batches are."""
+"""Number of images that share a stream of noise in an evaluation."""
 PREFIXES: dict[Split, str] = {"train": "train", "test": "t10k"}
 FILES = [
     f"{prefix}-{kind}-ubyte"
@@ -53,44 +49,44 @@ class Images(Dataset[Tensor]):
         return self.pixels[index].flatten(start_dim=1) / 255  # (batch, 784)
 
     def to(self, device: torch.device) -> "Images":
-        """The same on a device, without a copy where they are there already."""
+        """Returns the images on a device, without a copy if they are there already."""
         if self.pixels.device == device:
             return self
         return Images(self.pixels.to(device), self.labels.to(device))
 
     def of_each_digit(self, count: int) -> Tensor:
-        """The first image of every digit, then the second, ...: shape `(10 * count, 784)`."""
+        """Returns the first image of every digit, then the second, ...: `(10 * count, 784)`."""
         rows = [(self.labels == digit).nonzero().flatten()[:count] for digit in range(10)]
         return self[torch.stack(rows, dim=1).flatten()]
 
 
 class Batch(NamedTuple):
-    """What one process is given of a batch to train on."""
+    """The share of one process in a training batch."""
 
     images: Tensor
     """Grey levels `(share, 784)`."""
     total: int
-    """How many images all processes are given."""
+    """The number of images in all shares."""
 
 
 class Piece(NamedTuple):
-    """What one process is given of a batch to evaluate: some images, in their blocks."""
+    """The share of one process in an evaluation batch, with whole blocks around it."""
 
     images: Tensor
     """Grey levels of whole blocks, `(images, 784)`."""
     first_block: int
     """The number of the first of these blocks."""
     start: int
-    """The first of the images to evaluate, ..."""
+    """Index of the first image to evaluate."""
     stop: int
-    """... and the first after them."""
+    """Index after the last image to evaluate."""
 
 
 class IndexBatches(Sampler[tuple[Tensor, int]]):
-    """Indices of one process's share of each batch, and the size of the whole batch.
+    """Yields the indices of one process's share of each batch, and the size of the whole batch.
 
-    `size` images are shuffled, anew in every epoch, if there is a `seed`. The order is a function
-    of seed and epoch alone. Lightning calls `set_epoch`.
+    With a `seed` the images are shuffled in every epoch. The order depends on the seed and the
+    epoch alone. Lightning calls `set_epoch`.
     """
 
     def __init__(
@@ -106,7 +102,7 @@ class IndexBatches(Sampler[tuple[Tensor, int]]):
         self.process, self.processes = process, processes
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of this epoch."""
+        """Chooses the order of this epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -123,10 +119,10 @@ class IndexBatches(Sampler[tuple[Tensor, int]]):
 
 
 class Digits(LightningDataModule):
-    """Training and test images, which lie in one tensor each on the device.
+    """Training and test images, each in one tensor on the device.
 
-    Loaders give indices; images are selected where they are, so that there is nothing for worker
-    processes to do. `batch_size` counts the images of all processes together.
+    Loaders yield indices, and images are selected on the device. Worker processes would have
+    nothing to do. `batch_size` counts the images of all processes together.
     """
 
     def __init__(
@@ -172,16 +168,17 @@ class Digits(LightningDataModule):
 
 
 class _Itself(Dataset[Any]):
-    """Items are the indices that the sampler gives."""
+    """Its items are the indices that the sampler yields."""
 
     def __getitem__(self, index: Any) -> Any:
         return index
 
 
 def load_images(split: Split, data_dir: Path | None = None) -> Images:
-    """The images and labels of one split of the shipped subset, or of the full data in `data_dir`.
+    """Returns one split of the shipped subset, or of the full data in `data_dir`.
 
-    Raises `InputError` when the data is absent and cannot be downloaded, or is damaged.
+    Raises:
+        InputError: the data is damaged, or absent and cannot be downloaded.
     """
     if data_dir is None:
         with as_file(files("relaxit_vae") / "data") as folder:
@@ -218,9 +215,10 @@ def _read_split(folder: Path, split: Split, suffix: str = "") -> Images:
 
 
 def read_idx(path: Path, *, dimensions: int) -> Tensor:
-    """The unsigned bytes in an IDX file, which is gzipped if its name ends in `.gz`.
+    """Returns the unsigned bytes in an IDX file. Its name ends in `.gz` if it is gzipped.
 
-    torchvision reads it, after a check: raises `InputError` that names what is damaged.
+    Raises:
+        InputError: the file cannot be read or is damaged. The message names it.
     """
     try:
         content = path.read_bytes()
@@ -228,23 +226,14 @@ def read_idx(path: Path, *, dimensions: int) -> Tensor:
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
-    _check_idx(path, content, dimensions)
-    with TemporaryDirectory() as scratch:
-        plain = Path(scratch) / "idx"
-        plain.write_bytes(content)
-        values: Tensor = read_sn3_pascalvincent_tensor(str(plain))
-        return values
-
-
-def _check_idx(path: Path, content: bytes, dimensions: int) -> None:
-    header, *shape = struct.unpack_from(
-        f">{1 + dimensions}I", content.ljust(4 * (1 + dimensions), b"\0")
-    )
-    magic = 0x0800 + dimensions  # unsigned bytes, so many dimensions
+    start = 4 * (1 + dimensions)
+    header, *shape = struct.unpack_from(f">{1 + dimensions}I", content.ljust(start, b"\0"))
+    magic = 0x0800 + dimensions  # unsigned bytes, and the number of dimensions
     if header != magic:
         raise InputError(f"{path}: magic number must be {magic}, but got {header}")
-    expected, given = 4 * (1 + dimensions) + math.prod(shape), len(content)
-    if given != expected:
+    expected = start + math.prod(shape)
+    if len(content) != expected:
         raise InputError(
-            f"{path}: must have {expected} bytes for shape {tuple(shape)}, but got {given}"
+            f"{path}: must have {expected} bytes for shape {tuple(shape)}, but got {len(content)}"
         )
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8)[start:].reshape(shape)

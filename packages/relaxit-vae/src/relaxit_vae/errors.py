@@ -1,4 +1,4 @@
-"""The exceptions that users are meant to read, each in one line that says why."""
+"""The exceptions for users. Each has a message of one line."""
 
 
 class InputError(ValueError):

@@ -1,7 +1,7 @@
 """Gradient estimators by name, for models whose decoder reads discrete codes while they train.
 
-An estimator is a function of `relaxit_torch.estimators`, named in kebab case. Its options follow
-from its signature: those that are numbers, or words, may be given with the name.
+An estimator is a function of `relaxit_torch.estimators`, named in kebab case. Its keyword-only
+arguments that are numbers or words are its options, as in `gumbel-rao:samples=100`.
 """
 
 import functools
@@ -16,11 +16,33 @@ from relaxit_torch import estimators
 from relaxit_vae.config import Config, flag
 from relaxit_vae.errors import InputError
 
-Estimator = Callable[..., Tensor]
+Function = Callable[..., Tensor]
 
 
-def estimators_by_name() -> dict[str, Estimator]:
-    """Every estimator that `relaxit_torch` exports, by its name in kebab case."""
+class Estimator:
+    """A gradient estimator with its own temperature.
+
+    Args:
+        function: of `relaxit_torch.estimators`, perhaps with options.
+        temperature: replaces its default temperature.
+    """
+
+    def __init__(self, function: Function, temperature: float | None = None) -> None:
+        option = inspect.signature(function).parameters.get("temperature")
+        free = option is not None and not _fixes_temperature(function)
+        self.function = function
+        self.temperature = (temperature or float(option.default)) if option and free else None
+        """The temperature now; `None` without one, or where the options fix it."""
+
+    def __call__(self, distribution: Distribution, f: Callable[[Tensor], Tensor]) -> Tensor:
+        """Returns an estimate of `E f`, whose gradient is the estimator's."""
+        if self.temperature is None:
+            return self.function(distribution, f)
+        return self.function(distribution, f, temperature=self.temperature)
+
+
+def estimators_by_name() -> dict[str, Function]:
+    """Returns every estimator of `relaxit_torch`, by its name in kebab case."""
     return {
         name.replace("_", "-"): value
         for name, value in sorted(vars(estimators).items())
@@ -29,30 +51,29 @@ def estimators_by_name() -> dict[str, Estimator]:
 
 
 def chosen_estimator(config: Config) -> Estimator | None:
-    """The estimator of a run, if it has one.
+    """Returns the estimator of a run, if it has one.
 
     Raises:
-        InputError: it does not exist, or it has a temperature of its own besides that of the run,
-            which it would not take.
+        InputError: it does not exist, or both its options and the run set a temperature.
     """
     if not config.estimator:
         return None
-    estimator = find_estimator(config.estimator)
-    if _fixes_temperature(estimator):
+    function = find_estimator(config.estimator)
+    if _fixes_temperature(function):
         for name in ("temperature", "final_temperature"):
             if given := getattr(config, name):
                 raise InputError(
                     f"{flag(name)} must be left out where the estimator has a temperature of its "
                     f"own, but got {given} with {config.estimator}"
                 )
-    return estimator
+    return Estimator(function, config.temperature)
 
 
-def find_estimator(words: str, *, flag: str = "--estimator") -> Estimator:
-    """The estimator that is named, with its options: `gumbel-rao` or `gumbel-rao:samples=100`.
+def find_estimator(words: str, *, flag: str = "--estimator") -> Function:
+    """Returns the estimator that is named, with its options: `gumbel-rao:samples=100`.
 
     Raises:
-        InputError: there is none of that name, or it has no such option.
+        InputError: there is no estimator of that name, or it has no such option.
 
     Example:
         >>> find_estimator("reinmax:temperature=1.3").keywords
@@ -66,24 +87,19 @@ def find_estimator(words: str, *, flag: str = "--estimator") -> Estimator:
     return functools.partial(known[name], **given) if given else known[name]
 
 
-def own_temperature(estimator: Estimator) -> float | None:
-    """The temperature that it has by default; `None` if it has none, or it was given."""
-    option = inspect.signature(estimator).parameters.get("temperature")
-    return None if option is None or _fixes_temperature(estimator) else float(option.default)
+def as_one_event(distribution: Distribution, prior: Distribution) -> Distribution:
+    """Returns the distribution with all variables of an image as one event: batch `(batch,)`."""
+    dimensions = len(prior.batch_shape)
+    return Independent(distribution, dimensions) if dimensions else distribution
 
 
-def as_one_event(law: Distribution, prior: Distribution) -> Distribution:
-    """The law of all variables of an image, which the decoder couples; batch shape `(batch,)`."""
-    return Independent(law, len(prior.batch_shape)) if prior.batch_shape else law
+def _fixes_temperature(function: Function) -> bool:
+    return isinstance(function, functools.partial) and "temperature" in function.keywords
 
 
-def _fixes_temperature(estimator: Estimator) -> bool:
-    return isinstance(estimator, functools.partial) and "temperature" in estimator.keywords
-
-
-def _option(word: str, estimator: Estimator, flag: str) -> tuple[str, Any]:
+def _option(word: str, function: Function, flag: str) -> tuple[str, Any]:
     name, _, text = word.replace("-", "_").partition("=")
-    known = dict(_options(estimator))
+    known = dict(_options(function))
     if name not in known:
         words = ", ".join(known) or "none"
         raise InputError(f"options of {flag} must be among {words}, but got {word}")
@@ -99,10 +115,10 @@ def _option(word: str, estimator: Estimator, flag: str) -> tuple[str, Any]:
         raise InputError(f"{flag} must have {name} as {expected}, but got {word}") from None
 
 
-def _options(estimator: Estimator) -> Iterator[tuple[str, Any]]:
-    """Names of the options that a command can give, with their type or the words they may be."""
-    hints = get_type_hints(estimator)
-    for option in inspect.signature(estimator).parameters.values():
+def _options(function: Function) -> Iterator[tuple[str, Any]]:
+    """Yields the name of each option with its type, or with the words it may be."""
+    hints = get_type_hints(function)
+    for option in inspect.signature(function).parameters.values():
         if option.kind is not option.KEYWORD_ONLY:
             continue
         kinds = get_args(hints[option.name])

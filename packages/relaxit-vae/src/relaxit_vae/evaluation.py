@@ -1,28 +1,26 @@
 """The bounds of a trained model on images, in nats per image.
 
-All noise of a block of 100 images comes from a stream of its own, drawn in portions of fixed size:
-the figures do not depend on the batches, nor on the number of processes.
+Each block of 100 images has its own stream of noise, drawn in portions of a fixed size. So the
+figures depend neither on the batches nor on the number of processes.
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from relaxit_vae.codes import Code
+from relaxit_vae.autoencoder import Autoencoder
 from relaxit_vae.config import Binarize
 from relaxit_vae.data import BLOCK, Piece
 from relaxit_vae.latents import readable
-from relaxit_vae.objective import elbo, law_kl, log_likelihood, log_mean_exp, per_image
+from relaxit_vae.objective import elbo, log_likelihood, log_mean_exp, per_image
 from relaxit_vae.seeds import drawn_from
 
-if TYPE_CHECKING:
-    from relaxit_vae.module import VAE
-
+Read = Callable[[Tensor], Tensor]
+"""Maps a value of the latent to what the decoder reads."""
 PORTION = 25
 """Samples of each image of a block that are in memory at once."""
 ACTIVE = 0.01
@@ -34,8 +32,8 @@ class Evaluation:
     """Means over the test images, in nats per image.
 
     `elbo = reconstruction - kl` is the one-sample lower bound and `bound` the importance-weighted
-    one, of the model whose latent variable is the `code`. `relaxed_bound` is the same of the model
-    whose decoder reads relaxed codes.
+    bound of the model whose latent variable is the `code`. `relaxed_bound` is the
+    importance-weighted bound of the model whose decoder reads relaxed codes.
     """
 
     elbo: float
@@ -47,21 +45,21 @@ class Evaluation:
     objective: float
     """What training maximises: as `elbo`, with the codes and the divergence of training."""
     relaxed_bound: float | None
-    """`None` where the relaxed law has a finite divergence from no prior."""
+    """`None` where the relaxed divergence is infinite for any prior."""
     gap: float | None
     """`relaxed_bound - bound`: what making the code discrete costs."""
     active_units: int
     """Latent variables whose posterior mean varies over the images."""
     units: int
     code: str
-    """`discrete`; `discrete, matched in mean` where hardened samples have no such law; `relaxed`
-    where the method relaxes no discrete variable."""
+    """`discrete`; `discrete, matched in mean` where the samples have only the mean of the discrete
+    variable; `relaxed` where no discrete variable is relaxed."""
     importance_samples: int
     images: int
 
 
 def binarized(images: Tensor, how: Binarize) -> Tensor:
-    """Grey levels as they are, compared with 1/2, or as the means of fresh Bernoulli draws."""
+    """Returns grey levels as they are, compared with 1/2, or as means of fresh Bernoulli draws."""
     match how:
         case "none":
             return images
@@ -72,8 +70,10 @@ def binarized(images: Tensor, how: Binarize) -> Tensor:
 
 
 @torch.inference_mode()
-def moments(model: "VAE", piece: Piece, *, seed: int, importance_samples: int) -> dict[str, Tensor]:
-    """Sums over the images of a piece, of figures and of their squares; all in double precision."""
+def moments(
+    model: Autoencoder, piece: Piece, *, seed: int, importance_samples: int
+) -> dict[str, Tensor]:
+    """Returns sums over the images of each figure and of its square, in double precision."""
     figures: dict[str, list[Tensor]] = {}
     for first in range(0, len(piece.images), BLOCK):
         block = piece.images[first : first + BLOCK]
@@ -88,48 +88,45 @@ def moments(model: "VAE", piece: Piece, *, seed: int, importance_samples: int) -
 
 
 def evaluate_block(
-    model: "VAE", images: Tensor, kept: slice, importance_samples: int
+    model: Autoencoder, images: Tensor, kept: slice, importance_samples: int
 ) -> dict[str, Tensor]:
-    """Figures of the images that are kept; the noise is that of all of them."""
+    """Returns the figures of the images that are kept. Noise is drawn for all images."""
     images = binarized(images, model.config.binarize)
     encoded = model.encode(images)
-    code, prior = Code.of(model.latent.posterior(encoded)), model.latent.code_prior()
-    value = code.law.sample()
-    try:
-        kl = law_kl(code.law, prior)
-    except NotImplementedError:
-        kl = per_image(code.law.log_prob(value) - prior.log_prob(value), prior)
+    code, prior = model.latent.code(model.latent.posterior(encoded)), model.latent.code_prior()
+    value = code.distribution.sample()
+    kl = code.kl(prior, value)
     terms = elbo(images[kept], model.decode(code.read(value)[kept]), kl[kept])
     figures = {**terms._asdict(), "mean": code.mean()[kept]}
     if not importance_samples:
         return figures
+
+    def bound(posterior: Distribution, prior: Distribution, read: Read) -> Tensor:
+        return log_mean_exp(
+            log_weights(model, images, kept, importance_samples, posterior, prior, read)
+        )
+
     figures["objective"] = model.objective(images).elbo[kept]
-    figures["bound"] = log_mean_exp(
-        log_weights(model, images, kept, importance_samples, code.law, prior, code.read)
-    )
-    if model.is_relaxed:
+    figures["bound"] = bound(code.distribution, prior, code.read)
+    if model.has_relaxed_model:
         posterior = model.latent.posterior(encoded, log_space=True)
         relaxed_prior = model.latent.prior(log_space=True)
-
-        def read(value: Tensor) -> Tensor:
-            return readable(posterior, value)
-
-        figures["relaxed_bound"] = log_mean_exp(
-            log_weights(model, images, kept, importance_samples, posterior, relaxed_prior, read)
+        figures["relaxed_bound"] = bound(
+            posterior, relaxed_prior, lambda value: readable(posterior, value)
         )
     return figures
 
 
 def log_weights(
-    model: "VAE",
+    model: Autoencoder,
     images: Tensor,
     kept: slice,
     samples: int,
     posterior: Distribution,
     prior: Distribution,
-    read: Callable[[Tensor], Tensor],
+    read: Read,
 ) -> Iterator[Tensor]:
-    """`log p(image, latent) - log q(latent)` of so many samples, in portions `(samples, kept)`."""
+    """Yields `log p(image, latent) - log q(latent)` of each sample, in portions `(part, kept)`."""
     for start in range(0, samples, PORTION):
         value = posterior.sample((min(PORTION, samples - start),))
         log_ratio = per_image(prior.log_prob(value) - posterior.log_prob(value), prior)
@@ -137,18 +134,20 @@ def log_weights(
         yield log_likelihood(images[kept], pixel_logits) + log_ratio[:, kept]
 
 
-def summarised(sums: Mapping[str, Tensor], model: "VAE", importance_samples: int) -> Evaluation:
-    """The means, from sums over all images."""
+def summarised(
+    sums: Mapping[str, Tensor], model: Autoencoder, importance_samples: int
+) -> Evaluation:
+    """Returns the means, given sums over all images."""
     count = sums["images"].item()
     means = {name: total[0] / count for name, total in sums.items() if name != "images"}
     spread = sums["mean"][1] / count - means["mean"].square()  # (units, *event)
     active = spread.flatten(1).sum(1) > ACTIVE if spread.dim() > 1 else spread > ACTIVE
     bound = means["bound"].item()
     variance = (sums["bound"][1] / count - bound**2).clamp(min=0) * count / max(count - 1, 1)
-    if model.is_relaxed:
+    if model.has_relaxed_model:
         relaxed_bound: float | None = means["relaxed_bound"].item()
     else:
-        relaxed_bound = bound if model.latent.is_finite else None
+        relaxed_bound = bound if "relaxed" in model.latent.divergences else None
     return Evaluation(
         elbo=means["elbo"].item(),
         bound=bound,
@@ -160,7 +159,7 @@ def summarised(sums: Mapping[str, Tensor], model: "VAE", importance_samples: int
         gap=None if relaxed_bound is None else relaxed_bound - bound,
         active_units=int(active.sum()),
         units=len(active),
-        code=model.latent.code_kind,
+        code=model.latent.row.code,
         importance_samples=importance_samples,
         images=int(count),
     )

@@ -18,7 +18,7 @@ SCALE = 3
 
 
 def save_grid(path: Path, images: Tensor, *, columns: int = 10) -> None:
-    """Write `images`, `(n, 784)` grey levels, as a PNG with so many in a row."""
+    """Writes `images`, `(n, 784)` grey levels, as a PNG with `columns` images in a row."""
     grid = make_grid(images.view(-1, 1, 28, 28), nrow=columns, padding=1, pad_value=0.5)
     enlarged = grid.repeat_interleave(SCALE, dim=-1).repeat_interleave(SCALE, dim=-2)
     save_image(enlarged, path)
@@ -27,16 +27,20 @@ def save_grid(path: Path, images: Tensor, *, columns: int = 10) -> None:
 def save_pairs(
     path: Path, originals: Tensor, reconstructions: Tensor, *, columns: int = 10
 ) -> None:
-    """Write each row of originals with the row of their reconstructions below it."""
+    """Writes each row of originals with the row of their reconstructions below it."""
     rows = [images.view(-1, columns, 28 * 28) for images in (originals, reconstructions)]
     save_grid(path, torch.stack(rows, dim=1).flatten(end_dim=2), columns=columns)
 
 
 def save_effects(path: Path, effects: Tensor) -> None:
-    """Write what each latent variable changes, `(variables, values, digits, 784)`.
+    """Writes what each latent variable changes, a row for each.
 
-    Of bits, a row for each: by how much 1 instead of 0 darkens (blue) or brightens (red) each
-    digit. Of categories, a row for each variable: one digit with every category in turn.
+    A bit has a column for each digit, which shows where 1 instead of 0 darkens (blue) or brightens
+    (red) the digit. A categorical variable has a column for each category of one digit.
+
+    Args:
+        path: of the picture.
+        effects: pixel means `(variables, values, digits, 784)`.
     """
     variables, values, digits = effects.shape[:3]
     if values == 2:
@@ -60,7 +64,7 @@ def save_effects(path: Path, effects: Tensor) -> None:
 
 
 def save_curves(path: Path, rows: Sequence[Mapping[str, float | None]]) -> None:
-    """Write the curves of a run's epochs: loss, its divergence, and the temperature."""
+    """Writes the curves of a run: the loss, its divergence and the temperature by epoch."""
     panels = [
         ("nats per image", {"train/elbo": "training, - objective", "test/elbo": "test, - ELBO"}),
         ("KL in nats per image", {"train/kl": "training", "test/kl": "test"}),
@@ -84,14 +88,14 @@ def save_curves(path: Path, rows: Sequence[Mapping[str, float | None]]) -> None:
 
 
 def show_in_tensorboard(folder: Path, pictures: Iterable[Path]) -> None:
-    """Add pictures to the logs of a run."""
+    """Adds pictures to the logs of a run."""
     with SummaryWriter(str(folder)) as writer:
         for path in pictures:
             writer.add_image(path.stem, imread(path)[..., :3], dataformats="HWC")
 
 
 def save_comparison(path: Path, panels: Mapping[str, Mapping[str, tuple[float, float]]]) -> None:
-    """Write a panel per figure: its means by latent, with standard deviations."""
+    """Writes a panel for each figure: its means by latent, with standard deviations."""
     names = list(dict.fromkeys(name for bars in panels.values() for name in bars))
     height = 1.2 + 0.35 * len(names)
     figure = Figure(figsize=(4.5 * len(panels), height), dpi=100, layout="constrained")
@@ -101,7 +105,7 @@ def save_comparison(path: Path, panels: Mapping[str, Mapping[str, tuple[float, f
         spreads = [bars[name][1] if name in bars else math.nan for name in names]
         known = [value for value in means if not math.isnan(value)]
         ax.errorbar(means, names, xerr=spreads, fmt="o", capsize=3)
-        if known and min(known) < -20 and max(known) > -1:  # a gap that is nearly 0 for some only
+        if known and min(known) < -20 and max(known) > -1:  # some gaps are nearly 0, others wide
             ax.set_xscale("symlog", linthresh=1)
         ax.set(title=title)
         ax.grid(alpha=0.3, axis="x")
@@ -109,8 +113,10 @@ def save_comparison(path: Path, panels: Mapping[str, Mapping[str, tuple[float, f
     figure.savefig(path)
 
 
-def save_simplices(path: Path, laws: Mapping[str, Distribution], *, steps: int = 120) -> None:
-    """Write the densities of laws on the simplex of three categories, one panel each."""
+def save_simplices(
+    path: Path, distributions: Mapping[str, Distribution], *, steps: int = 120
+) -> None:
+    """Writes densities on the simplex of three categories, a panel for each distribution."""
     inner = [
         (i / steps, j / steps, (steps - i - j) / steps)
         for i in range(1, steps)
@@ -119,11 +125,11 @@ def save_simplices(path: Path, laws: Mapping[str, Distribution], *, steps: int =
     points = torch.tensor(inner, dtype=torch.float64)  # (points, 3), none on the edge
     corners = torch.tensor([[0, 0], [1, 0], [0.5, math.sqrt(0.75)]], dtype=torch.float64)
     x, y = (points @ corners).T.numpy()
-    densities = {title: law.log_prob(points).exp() for title, law in laws.items()}
-    # One scale for all; a density that grows to the edge must not hide the others.
+    densities = {title: d.log_prob(points).exp() for title, d in distributions.items()}
+    # One scale for all. A density that is unbounded at the edge must not hide the others.
     top = max(density.quantile(0.995).item() for density in densities.values())
-    figure = Figure(figsize=(4.2 * len(laws), 4), dpi=120, layout="constrained")
-    panels = figure.subplots(1, len(laws), squeeze=False)[0]
+    figure = Figure(figsize=(4.2 * len(distributions), 4), dpi=120, layout="constrained")
+    panels = figure.subplots(1, len(distributions), squeeze=False)[0]
     for axes, (title, density) in zip(panels, densities.items(), strict=True):
         levels = torch.linspace(0, top, 25).tolist()
         shown = axes.tricontourf(

@@ -1,4 +1,4 @@
-"""Files that are there wholly or not at all, whenever the process dies."""
+"""Writes files atomically: a process that dies leaves the old file or the new one."""
 
 import contextlib
 import os
@@ -6,11 +6,13 @@ from pathlib import Path
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write beside the target, onto the disk, and only then in its place.
+    """Writes a file beside the target, to the disk, and then renames it.
 
-    A reader sees the old file or the new one, whatever happens in between; a failure, such as a
-    full disk, raises `OSError` and leaves the old one. The rename stays within one folder, hence
-    within one file system, where it is atomic.
+    A reader sees the old file or the new one. The rename is atomic, because it stays within one
+    folder and hence within one file system.
+
+    Raises:
+        OSError: writing failed, for instance because the disk is full. The old file is left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
@@ -28,12 +30,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """The same for text."""
+    """Writes text as `write_bytes` does."""
     write_bytes(path, content.encode())
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where folders can be opened."""
+    """Makes the rename durable, on systems where a folder can be opened."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

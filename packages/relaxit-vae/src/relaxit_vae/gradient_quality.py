@@ -1,4 +1,4 @@
-"""How good gradient estimates are inside a trained model, against the sum over all codes."""
+"""Compares gradient estimates inside a trained model with the sum over all codes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,6 @@ from torch.distributions import Distribution, Independent
 
 from relaxit_torch.diagnostics import GradientReport, gradient_report
 from relaxit_torch.estimators import exact
-from relaxit_vae.codes import Code
 from relaxit_vae.data import load_images
 from relaxit_vae.errors import InputError
 from relaxit_vae.estimation import as_one_event, find_estimator
@@ -35,24 +34,23 @@ def gradients(
     data_dir: Path | None = None,
     seed: int = 0,
 ) -> GradientReport:
-    """Compare estimates of the gradient of the reconstruction term with the exact one.
+    """Compares estimates of the gradient of the reconstruction term with the exact gradient.
 
-    The gradient is that with respect to the posterior logits of the first test images. The exact
-    one is a sum over all codes. They are decoded once, for the likelihood of an image is linear in
-    its pixels, given what the decoder says of a code.
+    Gradients are taken with respect to the posterior logits of the first test images. The exact
+    gradient is a sum over all codes. Each code is decoded once for all images.
 
     Args:
         checkpoint: of a run whose latent has one-hot or binary codes.
-        estimators: names, with options as `--estimator` has them.
+        estimators: names, with options as in `--estimator`.
         samples: draws of each estimator.
-        images: how many of the test images.
-        temperatures: a row for each, of estimators with a free temperature.
+        images: how many test images.
+        temperatures: a row of the report for each, for estimators that take a temperature.
         data_dir: see `Config`.
         seed: of all draws.
 
     Raises:
-        InputError: the codes are too many to be enumerated, or not of that kind; more images than
-            there are; an estimator that does not exist or does not suit them.
+        InputError: there are too many codes, or they are neither binary nor one-hot; there are
+            fewer images; an estimator does not exist or does not suit the codes.
     """
     model = VAE.load(checkpoint)
     found = {name: find_estimator(name, flag="--estimators") for name in estimators}
@@ -63,13 +61,13 @@ def gradients(
         raise InputError(f"--images must be among 1 to {len(available)}, but got {images}")
     with drawn_from("gradients", seed):
         test = binarized(available[:images], model.config.binarize)
-        code, prior = Code.of(model.posterior(test)), model.latent.code_prior()
-        law = as_one_event(code.law, prior)
+        code, prior = model.latent.code(model.posterior(test)), model.latent.code_prior()
+        distribution = as_one_event(code.distribution, prior)
         try:
-            truth = exact_gradient(model, law, test)
+            truth = exact_gradient(model, distribution, test)
             return gradient_report(
                 found,
-                law,
+                distribution,
                 lambda code: log_likelihood(test, model.decode(code)),
                 samples=samples,
                 temperatures=temperatures,
@@ -80,8 +78,14 @@ def gradients(
             raise InputError(str(error)) from error
 
 
-def exact_gradient(model: VAE, law: Distribution, images: Tensor) -> Tensor:
-    """The derivative of `sum E log p(image | code)` with respect to the logits of `law`."""
+def exact_gradient(model: VAE, distribution: Distribution, images: Tensor) -> Tensor:
+    """Returns the derivative of `sum E log p(image | code)` by the logits of the codes.
+
+    Args:
+        model: decodes the codes.
+        distribution: of the codes, `(images,)` with one event for each image.
+        images: `(images, 784)`.
+    """
 
     @torch.no_grad()
     def likelihood(codes: Tensor) -> Tensor:  # (codes, images, *event), the same for all images
@@ -90,7 +94,7 @@ def exact_gradient(model: VAE, law: Distribution, images: Tensor) -> Tensor:
         constant = log_likelihood(torch.zeros(()), pixel_logits)
         return pixel_logits @ images.mT + constant[:, None]
 
-    base: Any = law.base_dist if isinstance(law, Independent) else law
-    expected = exact(law, likelihood, max_states=MAX_CODES)
+    base: Any = distribution.base_dist if isinstance(distribution, Independent) else distribution
+    expected = exact(distribution, likelihood, max_states=MAX_CODES)
     (gradient,) = torch.autograd.grad(expected.sum(), base.logits)
     return gradient

@@ -1,4 +1,4 @@
-"""What a run remembers of its epochs, in its checkpoints and in files for people."""
+"""Keeps the figures of every epoch, in the checkpoints and in files for people."""
 
 import csv
 import io
@@ -17,9 +17,9 @@ Row = dict[str, float | None]
 
 
 class History(Callback):
-    """One row of figures per epoch, and a log in which every start and resumption is a line.
+    """Writes a row of figures for each epoch, and a log with a line for every start and resumption.
 
-    The rows are part of each checkpoint: after a resumption `metrics.csv` has each epoch once.
+    The rows are part of each checkpoint. So `metrics.csv` has each epoch once after a resumption.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,7 +52,7 @@ class History(Callback):
             for split, terms in [("train", training), ("test", test)]
             for name, term in terms._asdict().items()
         }
-        temperature = pl_module.latent.temperature
+        temperature = pl_module.temperature
         if temperature is not None:
             figures["temperature"] = temperature
         pl_module.log_dict(figures, rank_zero_only=True)
@@ -70,7 +70,7 @@ class History(Callback):
 
     @rank_zero_only
     def note(self, text: str) -> None:
-        """Add a line with the time to the log."""
+        """Adds a line with the time to the log."""
         with (self.folder / "run.log").open("a") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 

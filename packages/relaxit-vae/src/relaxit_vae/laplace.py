@@ -1,4 +1,4 @@
-"""The Laplace bridge in one figure: a Dirichlet, its logistic-normal, and the way back."""
+"""Draws the Laplace bridge: a Dirichlet, its logistic-normal, and the Dirichlet that returns."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,11 @@ from relaxit_vae.seeds import drawn_from
 
 @dataclass(frozen=True)
 class Bridge:
-    """What the bridge made of a Dirichlet with three categories."""
+    """A Dirichlet with three categories that went over the bridge and back."""
 
     concentration: tuple[float, ...]
     returned: tuple[float, ...]
-    """The concentration of the Dirichlet that comes back."""
+    """The concentration of the Dirichlet that returns."""
     kl: float
     """The divergence of the Dirichlet from its logistic-normal, in nats."""
     error: float
@@ -26,12 +26,15 @@ class Bridge:
 
 
 def bridge(path: Path, *, concentration: tuple[float, ...] | None = None, seed: int = 0) -> Bridge:
-    """Draw the three densities on the simplex.
+    """Draws the three densities on the simplex, and returns how well the concentration returns.
 
-    The concentration is random, log-uniform between 1/2 and 20, unless it is given.
+    Args:
+        path: of the picture.
+        concentration: three numbers. Default: random, log-uniform between 1/2 and 20.
+        seed: of the random concentration.
 
     Raises:
-        InputError: it does not have three positive numbers.
+        InputError: the concentration does not have three positive numbers.
     """
     if concentration is None:
         with drawn_from("bridge", seed):

@@ -1,4 +1,4 @@
-"""The two networks: plain multilayer perceptrons."""
+"""The networks of the model: multilayer perceptrons."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,7 +7,7 @@ from torch import nn
 
 
 def mlp(sizes: Sequence[int]) -> nn.Sequential:
-    """Linear layers with ReLU between them: `(*batch, sizes[0]) -> (*batch, sizes[-1])`."""
+    """Returns linear layers with ReLU between: `(*batch, sizes[0]) -> (*batch, sizes[-1])`."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]

@@ -1,4 +1,4 @@
-"""Where figures come from: what somebody needs to reproduce them."""
+"""Records where figures come from: what somebody needs to reproduce them."""
 
 import platform
 import shlex
@@ -14,7 +14,7 @@ PACKAGES = ("torch", "lightning", "relaxit-torch", "relaxit-vae")
 
 
 def provenance() -> dict[str, Any]:
-    """The command, the commit of the sources, the machine and the versions."""
+    """Returns the command, the commit of the sources, the machine and the versions."""
     return {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "commit": _commit(),
@@ -33,7 +33,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """That of the repository which holds this file, with `+` where something is not committed."""
+    """Returns the commit of the repository with this file, and `+` for uncommitted changes."""
     git = ["git", "-C", str(Path(__file__).parent)]
     try:
         commit = _output([*git, "rev-parse", "HEAD"])

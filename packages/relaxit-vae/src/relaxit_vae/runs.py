@@ -1,4 +1,4 @@
-"""What the commands do, as functions."""
+"""The commands as functions."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ from relaxit_vae.trainers import hushed, new_trainer, new_training
 
 CHECKPOINT = Path("checkpoints", "last.ckpt")
 IMPORTANCE_SAMPLES = 100
-"""Samples of each image for the importance-weighted bound, unless told otherwise."""
+"""Default number of samples per image for the importance-weighted bound."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Run:
     evaluation: Evaluation
     seconds: float
     seconds_per_epoch: float
-    """The median over the epochs, without evaluation."""
+    """The median over the epochs, without the time for evaluation."""
     elbo_by_epoch: tuple[float, ...]
     """The one-sample bound on the test images after each epoch."""
 
@@ -50,14 +50,19 @@ def train(
     quiet: bool = False,
     importance_samples: int = IMPORTANCE_SAMPLES,
 ) -> Run:
-    """Train as `config` says; leave options, logs, checkpoint and figures in `config.folder`.
+    """Trains as `config` says and writes options, logs, checkpoint and figures to `config.folder`.
 
-    With `resume` an interrupted run there goes on from its last whole epoch and ends with the
-    parameters that it would have had. With `overwrite` an earlier run there is removed.
+    Args:
+        config: all options.
+        overwrite: whether to remove an earlier run in the folder.
+        resume: whether to continue an interrupted run in the folder. It starts after the last whole
+            epoch and ends with the parameters that it would have had without the interruption.
+        quiet: whether to print nothing.
+        importance_samples: samples per image for the importance-weighted bound.
 
     Raises:
         InputError: the options, the data or the checkpoint are unusable, or the folder is not
-            empty: then nothing there is changed.
+            empty. Then nothing in the folder is changed.
         TrainingError: the loss is not finite.
     """
     start = time.perf_counter()
@@ -86,7 +91,9 @@ def train(
     )
     if is_first_process():
         _draw(model.cpu().eval(), test, run.folder, history)
-        write_text(run.folder / "evaluation.json", as_json(run.evaluation))
+        write_text(
+            run.folder / "evaluation.json", json.dumps(asdict(run.evaluation), indent=2) + "\n"
+        )
     return run
 
 
@@ -102,10 +109,10 @@ def evaluate(
     accelerator: str = "auto",
     quiet: bool = True,
 ) -> Evaluation:
-    """The bounds of a trained model on the test images.
+    """Returns the bounds of a trained model on the test images.
 
-    They are those of the shipped subset, or of the full data in `data_dir`. The figures are a
-    function of `seed` and `importance_samples`; the other options are about speed.
+    The images are from the shipped subset, or from the full data in `data_dir`. The figures depend
+    on `seed` and `importance_samples`. The other options affect only the speed.
     """
     model, test = VAE.load(checkpoint), load_images("test", data_dir)
     model.evaluation_seed, model.importance_samples = seed, importance_samples
@@ -123,20 +130,15 @@ def evaluate(
 
 
 def sample(checkpoint: Path, *, count: int = 100, seed: int = 0) -> Tensor:
-    """New digits: pixel means `(count, 784)` of codes drawn from the prior."""
+    """Returns new digits: pixel means `(count, 784)` of codes drawn from the prior."""
     return _generate(VAE.load(checkpoint), count, seed)
 
 
 def reconstruct(
     checkpoint: Path, *, data_dir: Path | None = None, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """The first two test images of each digit and their reconstructions, both `(20, 784)`."""
+    """Returns two test images of each digit and their reconstructions, both `(20, 784)`."""
     return _reconstruct(VAE.load(checkpoint), load_images("test", data_dir), seed)
-
-
-def as_json(evaluation: Evaluation) -> str:
-    """The figures for machines."""
-    return json.dumps(asdict(evaluation), indent=2) + "\n"
 
 
 @torch.inference_mode()
@@ -154,7 +156,10 @@ def _reconstruct(model: VAE, test: Images, seed: int) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def _effects(model: VAE, test: Images, seed: int) -> Tensor:
-    """Pixel means `(variables, values, 10, 784)`: the code of an image of each digit, changed."""
+    """Returns pixel means `(variables, values, 10, 784)`.
+
+    They decode the code of an image of each digit, with each variable set to each value.
+    """
     with drawn_from("effects", seed):
         code = model.code(_prepared(model, test.of_each_digit(1)))  # (10, *code_shape)
     choices = values(code.shape[2:]).to(code.dtype)
@@ -165,7 +170,10 @@ def _effects(model: VAE, test: Images, seed: int) -> Tensor:
 
 
 def values(event: torch.Size) -> Tensor:
-    """Values of one variable: both bits, all categories, or each followed by the next ones."""
+    """Returns the values of one variable: both bits, or all categories.
+
+    For a top-k latent each category is followed by the next ones.
+    """
     if not event:
         return torch.tensor([0.0, 1.0])
     categories = torch.eye(event[-1])
@@ -180,7 +188,7 @@ def _prepared(model: VAE, images: Tensor) -> Tensor:
 
 
 def _draw(model: VAE, test: Images, folder: Path, history: History) -> None:
-    """Write the pictures of a run, and show them in TensorBoard too."""
+    """Writes the pictures of a run, also for TensorBoard."""
     seed = model.config.seed
     figures.save_pairs(folder / "reconstruction.png", *_reconstruct(model, test, seed))
     figures.save_grid(folder / "samples.png", _generate(model, 100, seed))
@@ -190,7 +198,7 @@ def _draw(model: VAE, test: Images, folder: Path, history: History) -> None:
 
 
 def _last_checkpoint(config: Config) -> Path | None:
-    """The checkpoint to go on from; `None` for a run that has not finished its first epoch."""
+    """Returns the checkpoint to continue; `None` if the first epoch was not finished."""
     path = config.folder / "config.json"
     if not path.exists():
         raise InputError(f"--resume must find a run in --output, but {path} does not exist")

@@ -1,4 +1,4 @@
-"""Lightning's trainers, as a run needs them."""
+"""Makes the trainers of Lightning for a run."""
 
 import logging
 import warnings
@@ -18,7 +18,7 @@ from relaxit_vae.history import History
 
 
 def new_training(config: Config, history: History, quiet: bool) -> Trainer:
-    """One that trains as `config` says, and leaves logs and checkpoints in its folder."""
+    """Returns a trainer for `config` that writes logs and checkpoints to its folder."""
     checkpoints = ModelCheckpoint(
         dirpath=config.folder / "checkpoints",
         filename="last",
@@ -51,7 +51,11 @@ def new_trainer(
     callbacks: Sequence[Callback] = (),
     **options: Any,
 ) -> Trainer:
-    """What training and evaluation share. Raises `InputError` for what Lightning refuses."""
+    """Returns a trainer with what training and evaluation share.
+
+    Raises:
+        InputError: Lightning refuses an option.
+    """
     progress = [] if quiet else [RichProgressBar()]
     try:
         return Trainer(
@@ -74,11 +78,12 @@ def new_trainer(
 
 @contextmanager
 def hushed() -> Iterator[None]:
-    """Without Lightning's greetings, nor warnings that do not concern the user.
+    """Silences Lightning's greetings, and warnings that do not concern the user.
 
-    Batches are index selections and need no workers; `LeafSpec` is how Lightning calls torch;
-    figures are summed over processes before they are logged; a run that goes on has checkpoints,
-    also in a folder that was moved.
+    - `many workers`: batches are selections by index and need no workers.
+    - `LeafSpec`: Lightning calls torch in a deprecated way.
+    - `sync_dist`: figures are summed over processes before they are logged.
+    - The last two: a resumed run has checkpoints, perhaps in a folder that was moved.
     """
     loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
     levels = [logger.level for logger in loggers]

@@ -1,4 +1,4 @@
-"""Correlated Bernoulli variables: the multivariate law behind Lee, Imrie, van der Schaar (2022)."""
+"""The correlated Bernoulli variables that Lee, Imrie, van der Schaar (2022) relax."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,8 +18,8 @@ class CorrelatedBernoulli(CorrelatedParameters, ReferenceDistribution):
 
     Example:
         >>> from relaxit_reference import CorrelatedBernoulli
-        >>> law = CorrelatedBernoulli([0.5, 0.5], correlation_matrix=[[1.0, 0.5], [0.5, 1.0]])
-        >>> float(law.discrete_pmf([1.0, 1.0]).round(12))  # 1/4 + arcsin(1/2) / (2 pi)
+        >>> bits = CorrelatedBernoulli([0.5, 0.5], correlation_matrix=[[1.0, 0.5], [0.5, 1.0]])
+        >>> float(bits.discrete_pmf([1.0, 1.0]).round(12))  # 1/4 + arcsin(1/2) / (2 pi)
         0.333333333333
     """
 
@@ -54,7 +54,7 @@ class CorrelatedBernoulli(CorrelatedParameters, ReferenceDistribution):
             return np.asarray(log_expit(s * self.log_odds)[..., 0])
         a = s * self._quantile()
         h, k, r = np.broadcast_arrays(a[..., 0], a[..., 1], s[0] * s[1] * self.R[..., 0, 1])
-        # Near 1 by what is missing: P(X > h) + P(Y > k) - P(X > h, Y > k).
+        # A probability near 1 is 1 - P(X > h) - P(Y > k) + P(X > h, Y > k).
         likely = (h > 0) & (k > 0)
         sign = np.where(likely, -1.0, 1.0)
         log_part = log_quadrant(sign * h, sign * k, r)
@@ -75,8 +75,9 @@ class CorrelatedBernoulli(CorrelatedParameters, ReferenceDistribution):
 def log_quadrant(h: Array, k: Array, r: Array) -> Array:
     """`log P(X <= h, Y <= k)` of standard normal variables with correlation `r`.
 
-    `P(Y <= k | X = x) = Phi((k - r x) / sqrt(1 - r^2))` is integrated over `x <= h`, the smaller
-    bound, in panels that are narrow next to it and around the step of that probability, at `k / r`.
+    The integral of `P(Y <= k | X = x) = Phi((k - r x) / sqrt(1 - r^2))` over `x <= h`, where `h` is
+    the smaller bound. The panels are narrow next to `h` and around `k / r`, where the integrand
+    steps from 0 to 1.
     """
     h, k, r = np.minimum(h, k)[..., None], np.maximum(h, k)[..., None], r[..., None]
     width = np.sqrt(1 - r**2)

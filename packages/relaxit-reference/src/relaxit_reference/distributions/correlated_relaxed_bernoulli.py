@@ -19,8 +19,8 @@ class CorrelatedRelaxedBernoulli(CorrelatedParameters, ReferenceDistribution):
     Example:
         >>> from relaxit_reference import CorrelatedRelaxedBernoulli
         >>> matrix = [[1.0, 0.5], [0.5, 1.0]]
-        >>> law = CorrelatedRelaxedBernoulli(1.0, [0.5, 0.5], correlation_matrix=matrix)
-        >>> law.relax([0.0, 0.0])
+        >>> gates = CorrelatedRelaxedBernoulli(1.0, [0.5, 0.5], correlation_matrix=matrix)
+        >>> gates.relax([0.0, 0.0])
         array([0.5, 0.5])
     """
 

@@ -26,7 +26,7 @@ class ExpGumbelSoftmax(CategoricalParameters, ReferenceDistribution):
 
     def surrogate(self, noise: Numeric) -> Array:
         scores = (self.log_pi + noise) / np.asarray(self.temperature)[..., None]
-        # log softmax_k = -log sum_j exp(score_j - score_k); an impossible category has -inf.
+        # log softmax_k = -log sum_j exp(score_j - score_k), and -inf for an impossible category.
         finite = np.where(scores > -np.inf, scores, 0)
         log_c = -logsumexp(scores[..., None, :] - finite[..., :, None], axis=-1)
         return np.where(scores > -np.inf, log_c, -np.inf)
@@ -46,7 +46,7 @@ class ExpGumbelSoftmax(CategoricalParameters, ReferenceDistribution):
         return np.where(LogSimplex().contains(y) & ~impossible, density, -np.inf)
 
     def logpdf_from_noise(self, noise: Numeric) -> Array:
-        # pi_k exp(-temperature y_k) = exp(-g_k), up to a constant that cancels in the density.
+        # pi_k exp(-temperature y_k) = exp(-g_k), up to a constant that cancels below.
         possible = np.broadcast_to(self.log_pi > -np.inf, np.shape(self.log_pi + noise))
         K, g = np.sum(possible, axis=-1), np.broadcast_to(noise, possible.shape)
         total = np.log(np.sum(np.exp(-g), axis=-1, where=possible))

@@ -54,7 +54,7 @@ class GaussianRelaxedBernoulli(ReferenceDistribution):
         return np.asarray(between + ndtr(-b))
 
     def var(self) -> Array:
-        # E[(c - m)^2] over the atoms and the part between, with x - m = (mu - m) + s z.
+        # E[(c - m)^2] over 0, 1 and the part between, with x - m = (mu - m) + s z.
         a, b = self._ends()
         m, between = self.mean(), ndtr(b) - ndtr(a)
         first = norm.pdf(a) - norm.pdf(b)
@@ -71,5 +71,5 @@ class GaussianRelaxedBernoulli(ReferenceDistribution):
         return np.asarray(inner - ndtr(a) * log_ndtr(a) - ndtr(-b) * log_ndtr(-b))
 
     def _ends(self) -> tuple[Array, Array]:
-        """Where 0 and 1 lie, in standard deviations from the mean."""
+        """The distances of 0 and 1 from the mean, in standard deviations."""
         return np.asarray((0 - self.loc) / self.scale), np.asarray((1 - self.loc) / self.scale)

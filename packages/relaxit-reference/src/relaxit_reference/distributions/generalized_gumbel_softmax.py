@@ -12,12 +12,12 @@ from relaxit_reference.domains import Array, Numeric
 
 @dataclass(frozen=True)
 class GeneralizedGumbelSoftmax(ReferenceDistribution):
-    """A truncated count, whose values are the categories of a Gumbel-Softmax variable.
+    """A truncated count: a Gumbel-Softmax variable whose categories are the values of the count.
 
     Example:
         >>> from relaxit_reference import GeneralizedGumbelSoftmax
-        >>> law = GeneralizedGumbelSoftmax(3, temperature=0.5, rate=1.0, dispersion=1.0)
-        >>> law.pi.round(12)  # geometric: 0, 1, and 2 or more
+        >>> count = GeneralizedGumbelSoftmax(3, temperature=0.5, rate=1.0, dispersion=1.0)
+        >>> count.pi.round(12)  # geometric: 0, 1, and 2 or more
         array([0.5 , 0.25, 0.25])
     """
 
@@ -32,13 +32,13 @@ class GeneralizedGumbelSoftmax(ReferenceDistribution):
         return (self.truncation,)
 
     def pmf(self, values: int) -> Array:
-        """P(X = k) for k = 0, ..., values - 1, before the truncation, `(*batch, values)`."""
+        """P(X = k) before truncation, for k = 0, ..., values - 1: `(*batch, values)`."""
         lam, alpha = np.asarray(self.rate)[..., None], np.asarray(self.dispersion)[..., None]
-        # alpha to 0: (1 + alpha lam)^(-1 / alpha) becomes exp(-lam).
+        # (1 + alpha lam)^(-1 / alpha) approaches exp(-lam) as alpha goes to 0.
         with np.errstate(invalid="ignore"):
             log_of_zero = -np.where(alpha > 0, np.log1p(alpha * lam) / alpha, lam)
         k = np.arange(values - 1)
-        # P(X = k + 1) / P(X = k); the gamma functions of large k would cancel.
+        # P(X = k + 1) / P(X = k). Gamma functions of large k would cancel.
         log_ratio = np.log(lam * (1 + alpha * k) / ((1 + alpha * lam) * (k + 1)))
         first = np.zeros((*log_ratio.shape[:-1], 1))
         steps = np.concatenate([first, np.cumsum(log_ratio, axis=-1)], axis=-1)
@@ -46,8 +46,8 @@ class GeneralizedGumbelSoftmax(ReferenceDistribution):
 
     @property
     def pi(self) -> Array:
-        """The probabilities of 0 to n - 2, and of all that are larger."""
-        # Where the terms of the tail end: their ratio approaches alpha lam / (1 + alpha lam).
+        """The probabilities of 0, ..., n - 2, and of all larger counts together."""
+        # The ratio of the terms in the tail approaches alpha lam / (1 + alpha lam).
         reach = 100 * np.max(1 + self.rate + self.dispersion * self.rate)
         pmf = self.pmf(self.truncation + int(reach))
         head, tail = pmf[..., : self.truncation - 1], pmf[..., self.truncation - 1 :]
@@ -55,7 +55,7 @@ class GeneralizedGumbelSoftmax(ReferenceDistribution):
 
     @property
     def categories(self) -> GumbelSoftmax:
-        """The law of the weights."""
+        """The distribution of the weights."""
         return GumbelSoftmax(self.temperature, logits=np.log(self.pi), hard=self.hard)
 
     def surrogate(self, noise: Numeric) -> Array:

@@ -16,12 +16,12 @@ from relaxit_reference.domains import Array, Numeric
 
 @dataclass(frozen=True, eq=False)
 class GumbelRao(CategoricalParameters, ReferenceDistribution):
-    """A one-hot category with the backward pass of relaxed ones that have it as greatest entry.
+    """A one-hot category whose backward pass averages relaxed values that have it as argmax.
 
     Example:
         >>> from relaxit_reference import GumbelRao
-        >>> law = GumbelRao(temperature=1.0, probs=[0.5, 0.5], samples=1)
-        >>> law.relax([[1.0, 0.0], [0.0, 5.0]])  # the first row of noise decides
+        >>> category = GumbelRao(temperature=1.0, probs=[0.5, 0.5], samples=1)
+        >>> category.relax([[1.0, 0.0], [0.0, 5.0]])  # the first row of noise decides
         array([1., 0.])
     """
 
@@ -40,23 +40,23 @@ class GumbelRao(CategoricalParameters, ReferenceDistribution):
         return np.asarray(softmax((self.log_pi + np.asarray(noise)[..., 0, :]) / rate, axis=-1))
 
     def noise_given_value(self, noise: Numeric) -> Array:
-        """Gumbel noise of the law given the value, `(*size, *batch_shape, samples, K)`.
+        """Gumbel noise given the value, `(*size, *batch_shape, samples, K)`.
 
-        The greatest score has the law Gumbel(0, 1), and the others their own, below the greatest.
+        The largest score is Gumbel(0, 1). The other scores are Gumbel, truncated at the largest.
         """
         log_pi = log_softmax(self.log_pi, axis=-1)[..., None, :]
         value, g = self.relax(noise)[..., None, :], np.asarray(noise)[..., 1:, :]
-        greatest = np.sum(value * g, axis=-1, keepdims=True)
-        others = -np.logaddexp(-log_pi - g, -greatest)
+        largest = np.sum(value * g, axis=-1, keepdims=True)
+        others = -np.logaddexp(-log_pi - g, -largest)
         possible = np.broadcast_to(log_pi > -np.inf, others.shape)
-        scores = np.where(value == 1, greatest, others)
+        scores = np.where(value == 1, largest, others)
         return np.subtract(scores, log_pi, out=np.zeros(others.shape), where=possible)
 
     def surrogate(self, noise: Numeric) -> Array:
         return self.surrogate_from(self, noise)
 
     def surrogate_from(self, origin: GumbelRao, noise: Numeric) -> Array:
-        # The noise given the value is a constant, though its law depends on the parameters.
+        # The noise given the value is held constant, though its distribution has parameters.
         temperature = np.asarray(self.temperature)[..., None, None]
         scores = log_softmax(self.log_pi, axis=-1)[..., None, :] + origin.noise_given_value(noise)
         return np.asarray(np.mean(softmax(scores / temperature, axis=-1), axis=-2))

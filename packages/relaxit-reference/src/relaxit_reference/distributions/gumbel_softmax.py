@@ -61,7 +61,7 @@ class GumbelSoftmax(CategoricalParameters, ReferenceDistribution):
     def logpdf_from_noise(self, noise: Numeric) -> Array:
         if self.hard:
             return self.logpdf(self.relax(noise))
-        # pi_k c_k^-temperature = exp(-g_k), up to a constant that cancels in the density of log c.
+        # pi_k c_k^-temperature = exp(-g_k), up to a constant that cancels below.
         scores = (self.log_pi + noise) / np.asarray(self.temperature)[..., None]
         possible = scores > -np.inf
         K, g = np.sum(possible, axis=-1), np.broadcast_to(noise, possible.shape)

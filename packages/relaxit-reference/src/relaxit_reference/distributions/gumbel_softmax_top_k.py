@@ -20,12 +20,12 @@ from relaxit_reference.rows import (
 
 @dataclass(frozen=True)
 class GumbelSoftmaxTopK(CategoricalParameters, ReferenceDistribution):
-    """`k` rows on the simplex, each without the categories in which earlier rows are greatest.
+    """`k` rows on the simplex, each without the categories in which earlier rows are largest.
 
     Example:
         >>> from relaxit_reference import GumbelSoftmaxTopK
-        >>> law = GumbelSoftmaxTopK(k=2, temperature=1.0, probs=[0.5, 0.25, 0.25])
-        >>> law.relax([0.0, 0.0, 0.0])
+        >>> ranking = GumbelSoftmaxTopK(k=2, temperature=1.0, probs=[0.5, 0.25, 0.25])
+        >>> ranking.relax([0.0, 0.0, 0.0])
         array([[0.5 , 0.25, 0.25],
                [0.  , 0.5 , 0.5 ]])
     """
@@ -64,9 +64,9 @@ class GumbelSoftmaxTopK(CategoricalParameters, ReferenceDistribution):
             return self._discrete.logpdf(x)
         rows = np.asarray(x, dtype=np.float64)
         if self.independent_noise:
-            laws = self._rows(taken_before(self.harden(rows)))
+            given = self._rows(taken_before(self.harden(rows)))
             return np.sum(
-                [law.logpdf(rows[..., j, :], dtype) for j, law in enumerate(laws)], axis=0
+                [row.logpdf(rows[..., j, :], dtype) for j, row in enumerate(given)], axis=0
             )
         density = self._first_row.logpdf(rows[..., 0, :], dtype)
         return np.where(follow_from_first(rows, dtype), density, -np.inf)
@@ -76,9 +76,9 @@ class GumbelSoftmaxTopK(CategoricalParameters, ReferenceDistribution):
             return self.logpdf(self.relax(noise))
         if not self.independent_noise:
             return self._first_row.logpdf_from_noise(noise)
-        laws = self._rows(taken_before(self.harden(self.surrogate(noise))))
-        scores = [law.logpdf_from_noise(noise[..., j, :]) for j, law in enumerate(laws)]
-        return np.asarray(np.sum(scores, axis=0))
+        given = self._rows(taken_before(self.harden(self.surrogate(noise))))
+        terms = [row.logpdf_from_noise(noise[..., j, :]) for j, row in enumerate(given)]
+        return np.asarray(np.sum(terms, axis=0))
 
     def mode(self) -> Array:
         if not self.hard:
@@ -94,7 +94,7 @@ class GumbelSoftmaxTopK(CategoricalParameters, ReferenceDistribution):
         return GumbelSoftmax(self.temperature, logits=self.log_pi)
 
     def _rows(self, taken: Array) -> list[GumbelSoftmax]:
-        """The law of each row on the categories that are left to it."""
+        """The distribution of each row on the categories that earlier rows have left to it."""
         masked = np.where(taken == 1, -np.inf, self.log_pi[..., None, :])
         return [GumbelSoftmax(self.temperature, logits=masked[..., j, :]) for j in range(self.k)]
 

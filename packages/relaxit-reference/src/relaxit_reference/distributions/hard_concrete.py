@@ -62,5 +62,5 @@ class HardConcrete(BernoulliParameters, ReferenceDistribution):
         return np.asarray((c - self.low) / (self.high - self.low))
 
     def _logit_cdf(self, c: Array) -> Array:
-        """The logit of the CDF of the stretched variable, before it is clipped."""
+        """The logit of the CDF of the stretched variable before clipping."""
         return np.asarray(self.temperature * logit(self._unstretch(c)) - self.log_odds)

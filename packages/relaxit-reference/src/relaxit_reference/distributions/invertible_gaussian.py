@@ -19,8 +19,8 @@ class InvertibleGaussian(ReferenceDistribution):
 
     Example:
         >>> from relaxit_reference import InvertibleGaussian
-        >>> law = InvertibleGaussian(temperature=0.5, loc=[0.0, 0.0], scale=[1.0, 1.0])
-        >>> law.probabilities().round(12)  # the last is chosen where both variables are negative
+        >>> igr = InvertibleGaussian(temperature=0.5, loc=[0.0, 0.0], scale=[1.0, 1.0])
+        >>> igr.probabilities().round(12)  # the last where both variables are negative
         array([0.375, 0.375, 0.25 ])
     """
 
@@ -57,7 +57,7 @@ class InvertibleGaussian(ReferenceDistribution):
         return np.asarray(np.sum(self.probabilities() * x, axis=-1))
 
     def probabilities(self) -> Array:
-        """Those of the argmax, `(*batch, K)`: integrals over the value of the greatest variable."""
+        """The probability that each category is the argmax, `(*batch, K)`."""
         shape = (*self.batch_shape, *self.noise_shape)
         mu = np.broadcast_to(self.loc - self._tau * self._log_delta, shape)
         s = np.broadcast_to(self.scale, shape)
@@ -83,8 +83,11 @@ class InvertibleGaussian(ReferenceDistribution):
 
 
 def _probabilities(mu: Array, s: Array) -> list[float]:
-    """Which of normal variables is the greatest and positive, and at last that none is."""
-    # Panel by panel: each distribution function changes from 0 to 1 within ten deviations.
+    """P(variable k is the largest, and positive) for each k, then P(no variable is positive).
+
+    The first are integrals over the value of the largest variable.
+    """
+    # In panels, since each distribution function rises from 0 to 1 within ten deviations.
     ends = np.unique(np.maximum(mu[:, None] + s[:, None] * np.arange(-10, 11), 0))
 
     def chosen(k: int) -> float:

@@ -1,4 +1,4 @@
-"""The logistic-normal law (Aitchison, Shen 1980), with the softmax of all K variables."""
+"""The logistic-normal distribution (Aitchison, Shen 1980), as a softmax of all K variables."""
 
 from dataclasses import dataclass
 
@@ -17,8 +17,8 @@ class LogisticNormalSoftmax(ReferenceDistribution):
 
     Example:
         >>> from relaxit_reference import LogisticNormalSoftmax
-        >>> law = LogisticNormalSoftmax(loc=[0.0, 0.0], scale=[1.0, 1.0])
-        >>> law.relax([1.0, 1.0])
+        >>> shares = LogisticNormalSoftmax(loc=[0.0, 0.0], scale=[1.0, 1.0])
+        >>> shares.relax([1.0, 1.0])
         array([0.5, 0.5])
     """
 
@@ -61,14 +61,14 @@ class LogisticNormalSoftmax(ReferenceDistribution):
     def _log_normal(self, deviation: Array) -> Array:
         """`log N(y; A mu, A Sigma A^T)`, with `y = A log c` and `deviation = log c - mu`.
 
-        `A` takes the last category from the others, but any other category may stand in its place:
-        the one of the least variance has no digits of the others to lose.
+        `A` subtracts the last category from the others. Any category may take the place of the
+        last; the category with the smallest variance loses the fewest digits.
         """
         K = np.shape(self.loc)[-1]
         variance = np.diagonal(self.Sigma, axis1=-2, axis2=-1)
         permutation = np.eye(K)[np.argsort(-variance, axis=-1)]
         A = np.concatenate([np.eye(K - 1), -np.ones((K - 1, 1))], axis=-1) @ permutation
-        # chol(A Sigma A^T), without the squares of Sigma: A L = factor @ (orthogonal rows).
+        # chol(A Sigma A^T) from A L = factor @ (orthogonal rows), without the squares in Sigma.
         R = np.linalg.qr(np.swapaxes(A @ self.L, -2, -1), mode="r")
         factor = np.swapaxes(R, -2, -1)
         eps = np.linalg.solve(factor, A @ deviation[..., None])[..., 0]

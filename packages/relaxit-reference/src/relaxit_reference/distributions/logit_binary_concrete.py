@@ -12,7 +12,7 @@ from relaxit_reference.domains import Array, Numeric
 
 @dataclass(frozen=True, eq=False)
 class LogitBinaryConcrete(BernoulliParameters, ReferenceDistribution):
-    """The logit of a Binary Concrete variable: logistic with scale 1 / temperature.
+    """The logit of a Binary Concrete variable, which is logistic with scale 1 / temperature.
 
     Example:
         >>> from relaxit_reference import LogitBinaryConcrete

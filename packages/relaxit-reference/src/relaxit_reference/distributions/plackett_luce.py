@@ -1,4 +1,4 @@
-"""Plackett-Luce: ordered sampling without replacement (Plackett 1975, Luce 1959)."""
+"""Plackett-Luce: ordered samples without replacement (Plackett 1975, Luce 1959)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,12 +14,12 @@ from relaxit_reference.rows import harden_rows, successive_softmax, taken_before
 
 @dataclass(frozen=True)
 class PlackettLuce(CategoricalParameters, ReferenceDistribution):
-    """`k` different categories in the order in which they are drawn, as one-hot rows.
+    """`k` different categories in the order of the draws, as one-hot rows.
 
     Example:
         >>> from relaxit_reference import PlackettLuce
-        >>> law = PlackettLuce(k=2, probs=[0.5, 0.3, 0.2])
-        >>> float(law.discrete_pmf([[1, 0, 0], [0, 1, 0]]).round(12))  # 0.5 * 0.3 / (1 - 0.5)
+        >>> ranking = PlackettLuce(k=2, probs=[0.5, 0.3, 0.2])
+        >>> float(ranking.discrete_pmf([[1, 0, 0], [0, 1, 0]]).round(12))  # 0.5 * 0.3 / (1 - 0.5)
         0.3
     """
 
@@ -50,9 +50,9 @@ class PlackettLuce(CategoricalParameters, ReferenceDistribution):
         rows = np.asarray(x, dtype=np.float64)
         log_pi = np.broadcast_to(self.log_pi[..., None, :], (*self.batch_shape, *self.event_shape))
         chosen = np.sum(np.where(rows == 1, log_pi, 0), axis=-1)
-        # pi_i / (pi_i + others) = 1 / (1 + others / pi_i), of the others that are left.
+        # pi_i / (pi_i + others) = 1 / (1 + others / pi_i), with the others that are left.
         others = logsumexp(log_pi, axis=-1, b=taken_before(rows) + rows == 0)
-        with np.errstate(invalid="ignore"):  # -inf - -inf, of categories that are never chosen
+        with np.errstate(invalid="ignore"):  # -inf - -inf, for categories that are never chosen
             log_pmf = np.sum(-np.logaddexp(0, others - chosen), axis=-1)
         possible = Arrangement().contains(rows) & np.all(chosen > -np.inf, axis=-1)
         return np.where(possible, log_pmf, -np.inf)

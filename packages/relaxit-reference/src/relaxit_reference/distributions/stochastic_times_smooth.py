@@ -12,7 +12,7 @@ from relaxit_reference.domains import Array, Numeric
 
 @dataclass(frozen=True, eq=False)
 class StochasticTimesSmooth(BernoulliParameters, ReferenceDistribution):
-    """A gate that is 0, or the square root of its mean.
+    """A gate with the values 0 and the square root of its mean.
 
     Example:
         >>> from relaxit_reference import StochasticTimesSmooth
@@ -33,7 +33,7 @@ class StochasticTimesSmooth(BernoulliParameters, ReferenceDistribution):
         root = self._root()
         # 1 - sqrt(p) = (1 - p) / (1 + sqrt(p))
         at_0, at_root = log_expit(-self.log_odds) - np.log1p(root), log_expit(self.log_odds) / 2
-        near = np.abs(x - root) <= 8 * np.finfo(dtype).eps * root  # up to rounding
+        near = np.abs(x - root) <= 8 * np.finfo(dtype).eps * root  # equal up to rounding
         return np.where(np.asarray(x) == 0, at_0, np.where(near, at_root, -np.inf))
 
     def mean(self) -> Array:

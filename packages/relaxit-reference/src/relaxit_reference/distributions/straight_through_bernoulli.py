@@ -12,12 +12,12 @@ from relaxit_reference.domains import Array, Numeric
 
 @dataclass(frozen=True, eq=False)
 class StraightThroughBernoulli(BernoulliParameters, ReferenceDistribution):
-    """A Bernoulli variable whose backward pass is that of its probability.
+    """A Bernoulli variable whose backward pass differentiates its probability.
 
     Example:
         >>> from relaxit_reference import StraightThroughBernoulli
-        >>> law = StraightThroughBernoulli(probs=0.3)
-        >>> float(law.relax(0.2)), float(law.surrogate(0.2))
+        >>> bit = StraightThroughBernoulli(probs=0.3)
+        >>> float(bit.relax(0.2)), float(bit.surrogate(0.2))
         (1.0, 0.3)
     """
 

@@ -1,7 +1,7 @@
-"""The regions in which parameters and values live: a predicate, words, and coordinates.
+"""The domains of parameters and values: a predicate, words, and coordinates.
 
-The only list of domains; `specs/README.md` describes the same list for people. A continuous domain
-has a chart, free coordinates on R^d in which densities are integrated and values are drawn.
+`specs/README.md` describes the same list for people. A continuous domain has a chart: free
+coordinates on R^d, in which densities are integrated and values are drawn.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def from_table(table: Mapping[str, Any]) -> Domain:
     """The domain of a table such as `{ kind = "interval", low = 0.0, high = 1.0 }`.
 
     Raises:
-        ValueError: no table, an unknown kind, or keys that the kind does not have.
+        ValueError: `table` is no table, its kind is unknown, or it has keys of another kind.
     """
     if not isinstance(table, Mapping):
         raise ValueError(f"must be a table, but got {table!r}")
@@ -80,7 +80,7 @@ def from_table(table: Mapping[str, Any]) -> Domain:
 
 
 def nearest_interior(value: Numeric, dtype: DTypeLike = np.float64) -> Array:
-    """Moves 0 and 1 to the numbers of `dtype` next to them inside (0, 1), and leaves all others."""
+    """`value`, with 0 and 1 replaced by the nearest numbers of `dtype` inside (0, 1)."""
     x = np.asarray(value, dtype=np.float64)
     zero, one = np.zeros((), dtype), np.ones((), dtype)
     above, below = float(np.nextafter(zero, one)), float(np.nextafter(one, zero))

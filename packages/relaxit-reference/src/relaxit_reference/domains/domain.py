@@ -1,4 +1,4 @@
-"""What every domain is: a predicate, words, and, for a continuum, free coordinates."""
+"""The base of every domain."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 Numeric: TypeAlias = Any
-"""A number, a sequence of them or an array: NumPy's own `ArrayLike` has no arithmetic."""
+"""A number, a sequence of numbers, or an array. NumPy's own `ArrayLike` has no arithmetic."""
 
 SUM_TOLERANCE = 1e-6
-"""How far the sum of a point of the simplex may be from 1, or the diagonal of a correlation matrix:
-single precision is enough."""
+"""The largest distance from 1 of the sum of a simplex point, or of a correlation matrix's diagonal.
+
+Single precision is enough for it.
+"""
 
 
 class Chart(Protocol):
-    """Free coordinates on R^d of the points of a continuum, which a domain or a law may have."""
+    """Free coordinates on R^d for the points of a domain, or for the values of a distribution."""
 
     def from_chart(self, coordinates: Array) -> Array:
-        """Maps `(..., d)` free coordinates to points."""
+        """The points with these free coordinates, `(..., d)`."""
         ...
 
     def to_chart(self, value: Array) -> Array:
@@ -30,7 +32,7 @@ class Chart(Protocol):
         ...
 
     def log_jacobian(self, coordinates: Array) -> Array:
-        """The log density of the base measure in the coordinates, `(...)`."""
+        """The log density of the base measure with respect to the coordinates, `(...)`."""
         ...
 
     def chart_dim(self, event_shape: tuple[int, ...]) -> int:
@@ -40,11 +42,15 @@ class Chart(Protocol):
 
 @dataclass(frozen=True)
 class Domain(Chart):
-    """A region of the last `event_dim` dimensions of an array."""
+    """A set of points, each the last `event_dim` dimensions of an array.
+
+    The methods below that give single points take `size`: the entries in each dimension of a vector
+    or matrix.
+    """
 
     @property
     def event_dim(self) -> int:
-        """The dimensions of one point: 0 for a number, 1 for a vector, 2 for a matrix."""
+        """The number of dimensions of a point: 0 for a number, 1 for a vector, 2 for a matrix."""
         return 0
 
     @property
@@ -53,11 +59,11 @@ class Domain(Chart):
         return False
 
     def contains(self, value: Numeric) -> NDArray[np.bool_]:
-        """Whether each event of `value` lies in the domain; NaN never does."""
+        """Whether each point of `value` lies in the domain; NaN never does."""
         raise NotImplementedError
 
     def describe(self) -> str:
-        """The domain in words that complete "must be"."""
+        """The domain in words that follow "must be"."""
         raise NotImplementedError
 
     def from_chart(self, coordinates: Array) -> Array:
@@ -77,19 +83,17 @@ class Domain(Chart):
         raise NotImplementedError(f"points that are {self.describe()} cannot be listed")
 
     def place(self, unit: Array, typical: tuple[float, float]) -> Array:
-        """Maps numbers in [0, 1] to points of the typical range; 0 may go to an end point."""
+        """Points of the typical range, from numbers in [0, 1]. 0 may give an end point."""
         raise NotImplementedError(f"points that are {self.describe()} have no typical range")
 
     def inside(self, size: int = 3) -> Any:
-        """A point in the middle of the domain; vectors and matrices have `size` entries in each
-        dimension, here and below.
-        """
+        """A point in the middle of the domain."""
         raise NotImplementedError
 
     def end_points(self, size: int = 3) -> list[Any]:
-        """Events at the ends of the domain, inside it or not: `contains` tells."""
+        """Points at the ends of the domain, inside or outside it."""
         return []
 
     def outside(self, size: int = 3) -> list[Any]:
-        """Events that do not lie in the domain, NaN among them."""
+        """Points outside the domain, NaN among them."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Matrices: correlations and covariances, and their Cholesky factors."""
+"""Domains of matrices: correlations, covariances, and their Cholesky factors."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Covariance(Matrix):
         x = np.where(finite[..., None, None], x, 0)
         size = np.max(np.abs(x), axis=(-2, -1), initial=0)
         asymmetry = np.max(np.abs(x - np.swapaxes(x, -2, -1)), axis=(-2, -1), initial=0)
-        # `eigvalsh` reads one triangle, which is right where the other is equal.
+        # `eigvalsh` reads one triangle only.
         definite = np.linalg.eigvalsh(x)[..., 0] > 0
         return np.asarray(finite & (asymmetry <= SUM_TOLERANCE * size) & definite)
 
@@ -134,8 +134,8 @@ class Correlation(Matrix):
 def factor_of_partial_correlations(partial: Array) -> Array:
     """The Cholesky factor of the correlation matrix with these partial correlations.
 
-    Row `i` is a point of the unit sphere: its entry `j` is the share `partial[i, j]` of the length
-    that the entries before it have left, and the diagonal is the rest (Lewandowski, Kurowicka, Joe
+    Row `i` is a point of the unit sphere. Entry `j` is the share `partial[i, j]` of the length that
+    the entries before it have left; the diagonal entry is the rest (Lewandowski, Kurowicka, Joe
     2009).
     """
     factor = np.zeros_like(partial)
@@ -154,7 +154,7 @@ def _gram(factor: Array) -> Array:
 
 
 def _changed(size: int, *changes: dict[tuple[int, int], float]) -> list[Any]:
-    """Identity matrices with some entries changed; of one entry only where it is the diagonal's."""
+    """Identity matrices, each with some entries changed, without those that stay identities."""
     found = []
     for change in changes:
         matrix = np.eye(size)

@@ -1,4 +1,4 @@
-"""Numbers."""
+"""Domains of numbers."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class Below(Domain):
 
 @dataclass(frozen=True)
 class Interval(Domain):
-    """Numbers between `low` and `high`; `closed` tells which ends belong to the domain."""
+    """Numbers between `low` and `high`; `closed` says which ends belong to the domain."""
 
     low: float
     high: float
@@ -211,7 +211,7 @@ class Boolean(Domain):
 
 @dataclass(frozen=True)
 class Integer(Domain):
-    """Whole numbers of at least `low`: counts, which a constructor takes as Python integers."""
+    """Whole numbers of at least `low`. A constructor takes such a count as a Python integer."""
 
     low: int
 

@@ -1,4 +1,4 @@
-"""Vectors."""
+"""Domains of vectors, and of matrices with such rows."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from relaxit_reference.domains.scalars import Real
 
 @dataclass(frozen=True)
 class Simplex(Domain):
-    """Non-negative vectors with a sum of 1; coordinates `log c_k - log c_K`.
+    """Non-negative vectors with a sum of 1, of which at least `least` entries are positive.
 
-    At least `least` entries are positive.
+    Coordinates: `log c_k - log c_K`.
     """
 
     least: int = 1
@@ -51,7 +51,7 @@ class Simplex(Domain):
 
     def place(self, unit: Array, typical: tuple[float, float]) -> Array:
         weights = Real().place(unit, typical)
-        # What is smaller may be rounded to 0.
+        # Smaller weights may be rounded to 0.
         positive = weights > np.finfo(np.float32).tiny
         enough = np.sum(positive, axis=-1, keepdims=True) >= self.least
         weights = np.where(enough, weights, 1.0)
@@ -70,7 +70,10 @@ class Simplex(Domain):
 
 @dataclass(frozen=True)
 class LogSimplex(Domain):
-    """Logarithms of the points of a simplex; coordinates `y_k - y_K`, whose measure is the base."""
+    """Logarithms of the points of a simplex.
+
+    Coordinates: `y_k - y_K`. The base measure is the Lebesgue measure on them.
+    """
 
     @property
     def event_dim(self) -> int:
@@ -107,7 +110,7 @@ class LogSimplex(Domain):
 
 @dataclass(frozen=True)
 class CategoryLogits(Domain):
-    """Finite numbers or -inf (a category that is never chosen), at least `least` of them finite."""
+    """Finite numbers or -inf (a category that is never chosen); at least `least` are finite."""
 
     least: int = 1
 

@@ -1,4 +1,4 @@
-"""Tools that hold an implementation to a specification; `check_distribution` is the public door.
+"""The test kit of `relaxit-torch`: strategies, statistical tests, and the checks of properties.
 
-`strategies` needs the extra `relaxit-reference[testing]` (Hypothesis); the others do not.
+Only `strategies` needs the extra `relaxit-reference[testing]`, which brings Hypothesis.
 """

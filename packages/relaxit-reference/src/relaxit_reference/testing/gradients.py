@@ -1,4 +1,4 @@
-"""Derivatives of the reference by finite differences: what a backward pass must return."""
+"""Derivatives of the reference by finite differences, to compare backward passes with."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def direction(domain: Domain, value: Array, random: np.random.Generator) -> Arra
 
 
 def _direction_of_matrix(domain: Matrix, value: Array, z: Array) -> Array:
-    """Relative to the Cholesky factor: such steps never lose positive definiteness."""
+    """A direction relative to the Cholesky factor: a step along it stays positive definite."""
     if isinstance(domain, LowerCholesky):
         return np.asarray(np.tril(z) * value)
     if isinstance(domain, CorrelationCholesky):
@@ -59,10 +59,10 @@ def _direction_of_matrix(domain: Matrix, value: Array, z: Array) -> Array:
 def curve(
     domain: Domain, value: Array, random: np.random.Generator
 ) -> tuple[Callable[[Array], Array], Array]:
-    """A curve in the domain that is at `value` for 0, and its derivative there.
+    """A curve in the domain that is `value` at 0, and its derivative there.
 
-    Straight, but for rows of simplexes: one row may be a function of another, so that all of them
-    move alike, by the same exponential factors.
+    The curve is straight except for rows of simplexes. There one row may be a function of another,
+    so all rows move by the same exponential factors.
     """
     if not (isinstance(domain, Independent) and isinstance(domain.of, Simplex)):
         along = direction(domain, value, random)
@@ -85,12 +85,13 @@ def derivative(
 ) -> tuple[float, float]:
     """The derivative of `sum(function)` at `value` in one direction, with a bound on its error.
 
-    Central differences at `step` and `step / 2`, extrapolated (Richardson). The error bound is what
-    the extrapolation changed, plus the rounding of `function` over the step; at a kink, where the
-    slopes of both sides do not approach each other, it is their distance: any slope between is one.
-    `terms` is the size of what cancels in each entry of `function`: a log density of 0 may be a sum
-    of logarithms, whose rounding it does not show. At a jump, such as where a step leads out of the
-    support, there is no slope: NaN.
+    Central differences at `step` and `step / 2`, extrapolated (Richardson). The bound is the change
+    by the extrapolation, plus the rounding of `function` divided by the step. At a kink, where the
+    slopes of the two sides stay apart, their distance is added: any slope between them is right. At
+    a jump, such as the edge of the support, the derivative is NaN.
+
+    `terms` is the size of the terms that cancel in each entry of `function`. A log density of 0 may
+    be a sum of large logarithms, whose rounding the result does not show.
     """
     here = function(value)
 
@@ -115,8 +116,7 @@ def surrogate_pullback(
 ) -> Array:
     """`d sum(cotangent * surrogate(noise)) / d parameter`, one entry of the parameter at a time.
 
-    With so small a step that no sample of a map that jumps, whose derivative is that between the
-    jumps, is likely to cross one.
+    The step is small: a sample of a map with jumps is unlikely to cross a jump.
     """
     step, base = 1e-8, np.asarray(parameters[name], dtype=np.float64)
     origin = spec.reference_class(**parameters, **spec.arguments)
@@ -126,7 +126,7 @@ def surrogate_pullback(
         for sign in (1, -1):
             moved = base.copy()
             moved[entry] += sign * step
-            law = spec.reference_class(**{**parameters, name: moved}, **spec.arguments)
-            ends.append(np.sum(cotangent * law.surrogate_from(origin, noise)))
+            distribution = spec.reference_class(**{**parameters, name: moved}, **spec.arguments)
+            ends.append(np.sum(cotangent * distribution.surrogate_from(origin, noise)))
         gradient[entry] = (ends[0] - ends[1]) / (2 * step)
     return gradient

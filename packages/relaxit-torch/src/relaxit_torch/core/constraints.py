@@ -1,4 +1,4 @@
-"""The regions in which parameters and values live, each with the words for an error message.
+"""The regions in which parameters and values lie, each with the words for an error message.
 
 `torch.distributions.constraints` has most of them, but its `positive` accepts infinity, its
 `real_vector` accepts rows without a finite entry, and its `simplex` rejects a fifth of all float32
@@ -250,7 +250,9 @@ class _Matrix(Region):
     def check(self, value: Tensor) -> Tensor:
         valid = torch.ones(value.shape[:-2], dtype=torch.bool, device=value.device)
         for _, held in self.parts(value):
-            valid = valid & held.reshape(*valid.shape, -1).all(-1)
+            while held.dim() > valid.dim():
+                held = held.all(-1)
+            valid = valid & held
         return valid
 
 
@@ -345,6 +347,41 @@ boolean_vector = Independent(boolean)
 open_unit_cube = Independent(open_unit_interval)
 unit_cube = Independent(unit_interval)
 simplex_rows = Independent(simplex)
+
+
+def check(name: str, value: float | Tensor, region: Region) -> None:
+    """Raises ValueError with the first entry of `value` that lies outside `region`.
+
+    Values that cannot be looked at pass: in compiled and traced code, under `torch.func.vmap`, and
+    on the meta device.
+    """
+    # A number is shown as it was given, not as float32 rounds it, and is checked on the CPU,
+    # whatever the default device is.
+    if not isinstance(value, Tensor):
+        value = torch.tensor(value, dtype=torch.float64, device="cpu")
+    elif not _is_visible(value):
+        return
+    if region.check(value).all():
+        return
+    words, valid = next((w, v) for w, v in region.parts(value) if not v.all())
+    index = tuple((~valid).nonzero()[0].tolist())
+    entry: Any = value[index].tolist()
+    if isinstance(entry, list) and len(entry) > 8:
+        entry = f"[{', '.join(map(str, entry[:8]))}, ...]"
+    place = f" at index {index}" if index else ""
+    raise ValueError(f"{name} must be {words}, but got {entry}{place}")
+
+
+def _is_visible(value: Tensor) -> bool:
+    """Whether code may branch on the entries of a tensor."""
+    if torch.compiler.is_compiling() or torch._C._is_tracing() or value.is_meta:
+        return False
+    while torch._C._functorch.is_functorch_wrapped_tensor(value):
+        if torch._C._functorch.is_batchedtensor(value):
+            return False
+        value = torch._C._functorch.get_unwrapped(value)
+    return True
+
 
 for _registry in (transform_to, biject_to):
     for _region in (Independent, *Region.__subclasses__(), *_Matrix.__subclasses__()):

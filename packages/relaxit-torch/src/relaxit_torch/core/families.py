@@ -1,4 +1,4 @@
-"""What relaxations of the same discrete variable share: its parameters and its law."""
+"""What relaxations of the same discrete variable share: its parameters and its distribution."""
 
 from __future__ import annotations
 
@@ -8,15 +8,35 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, OneHotCategorical
+from torch.nn.functional import logsigmoid
 
 from relaxit_torch.core import constraints
 from relaxit_torch.core.parameters import check_count, derived
-from relaxit_torch.core.relaxed_distribution import RelaxedDistribution
+from relaxit_torch.core.relaxed_distribution import LOW_PRECISION, RelaxedDistribution
 from relaxit_torch.numerics import cholesky
-from relaxit_torch.numerics.top_k import hardmax
+from relaxit_torch.numerics.kernels import hardmax
 
 
-class BernoulliFamily(RelaxedDistribution):
+class BinaryFamily(RelaxedDistribution):
+    """Relaxations of a bit. A subclass gives the log-odds of 1."""
+
+    def _discrete_logits(self) -> Tensor:
+        """The log-odds of the discrete bit, `(*batch)`."""
+        raise NotImplementedError
+
+    def _discrete(self) -> Distribution:
+        logits = self._evaluate("_discrete_logits")
+        return Bernoulli(logits=logits, validate_args=self._validate_args)
+
+    def _harden(self, value: Tensor) -> Tensor:
+        return (value > 0.5).to(value.dtype)
+
+    def _log_mass(self, value: Tensor) -> Tensor:
+        logits = self._discrete_logits()
+        return logsigmoid(logits) - (1 - value) * logits
+
+
+class BernoulliFamily(BinaryFamily):
     """Relaxations of Bernoulli variables, given by `probs` or `logits` of the batch shape."""
 
     arg_constraints: ClassVar[dict[str, Any]] = {
@@ -34,12 +54,11 @@ class BernoulliFamily(RelaxedDistribution):
         """The log-odds of 1."""
         return torch.logit(self.probs)
 
+    def _discrete_logits(self) -> Tensor:
+        return self.logits
+
     def _uniform(self) -> Self:
         return self._with(logits=torch.zeros_like(self.logits))
-
-    @property
-    def discrete(self) -> Distribution:
-        return Bernoulli(logits=self.logits, validate_args=self._validate_args)
 
 
 class CorrelatedFamily(BernoulliFamily):
@@ -54,6 +73,7 @@ class CorrelatedFamily(BernoulliFamily):
         "correlation_matrix": constraints.correlation,
         "correlation_cholesky": constraints.correlation_cholesky,
     }
+    _constant_factor: Tensor | None = None
 
     @derived
     def correlation_matrix(self) -> Tensor:
@@ -62,49 +82,64 @@ class CorrelatedFamily(BernoulliFamily):
 
     @derived
     def correlation_cholesky(self) -> Tensor:
-        """Its lower Cholesky factor."""
+        """The lower Cholesky factor of the correlation matrix."""
         return cholesky.factorise(self.correlation_matrix)
 
-    def _uniform(self) -> Self:
-        logits = torch.zeros_like(self.logits)
-        identity = torch.ones_like(logits).diag_embed()
-        kept = {n: v for n, v in self._given.items() if n == "temperature"}
-        family: Any = type(self)
-        made: Self = family(
-            **kept, logits=logits, correlation_cholesky=identity, validate_args=False
-        )
-        return made
+    def _set_parameters(self, given: Mapping[str, Any], batch_shape: torch.Size) -> None:
+        super()._set_parameters(given, batch_shape)
+        if self._constant_factor is None and self._dtype not in LOW_PRECISION:
+            self._constant_factor = cholesky.constant_factor(given.get("correlation_matrix"))
 
     @property
     def _factor(self) -> Tensor:
-        return cholesky.factor_of(self.__dict__, "correlation_matrix", "correlation_cholesky")
+        """The Cholesky factor, not expanded: one may serve the whole batch."""
+        given: Any = self._given
+        if "correlation_cholesky" in given:
+            factor: Tensor = given["correlation_cholesky"]
+            return factor
+        kept = self._constant_factor
+        return cholesky.factorise(given["correlation_matrix"]) if kept is None else kept
+
+    def _uniform(self) -> Self:
+        logits = torch.zeros_like(self.logits)
+        kept = {n: v for n, v in self._given.items() if n not in CorrelatedFamily.arg_constraints}
+        family: Any = type(self)
+        made: Self = family(
+            **kept,
+            logits=logits,
+            correlation_cholesky=torch.ones_like(logits).diag_embed(),
+            validate_args=False,
+        )
+        return made
 
 
 class OneHotFamily(RelaxedDistribution):
-    """Relaxations of one-hot categories, hardened by argmax.
+    """Relaxations of one-hot categories. A subclass gives the logits of the categories."""
 
-    A subclass gives the logarithms of the probabilities of the categories.
-    """
-
-    @property
-    def _logits_of_discrete(self) -> Tensor:
+    def _discrete_logits(self) -> Tensor:
         """The log-probabilities of the categories, up to a constant, `(*batch, K)`."""
         raise NotImplementedError
 
-    @property
-    def discrete(self) -> Distribution:
+    def _discrete(self) -> Distribution:
         # OneHotCategorical(validate_args=False) would validate its inner Categorical all the same,
         # which synchronises a GPU.
-        categorical = Categorical(logits=self._logits_of_discrete, validate_args=False)
+        logits = self._evaluate("_discrete_logits")
         one_hot: OneHotCategorical = OneHotCategorical.__new__(OneHotCategorical)
-        one_hot._categorical = categorical
+        one_hot._categorical = Categorical(logits=logits, validate_args=False)
         Distribution.__init__(
             one_hot, self.batch_shape, self.event_shape, validate_args=self._validate_args
         )
         return one_hot
 
-    def harden(self, value: Tensor) -> Tensor:
+    def _harden(self, value: Tensor) -> Tensor:
         return hardmax(value)
+
+    def _log_mass(self, value: Tensor) -> Tensor:
+        # OneHotCategorical takes an argmax instead, which ends the gradient.
+        log_probs = torch.log_softmax(self._discrete_logits(), -1)
+        possible = log_probs > -torch.inf
+        mass = (value * torch.where(possible, log_probs, 0)).sum(-1)
+        return torch.where((~possible & (value > 0)).any(-1), -torch.inf, mass)
 
 
 class CategoricalFamily(OneHotFamily):
@@ -127,24 +162,16 @@ class CategoricalFamily(OneHotFamily):
         possible = self.probs > 0
         return torch.where(possible, self.probs, 1).log().masked_fill(~possible, -torch.inf)
 
-    def _uniform(self) -> Self:
-        return self._with(logits=torch.zeros_like(self.logits))
-
     @property
     def possible(self) -> Tensor:
         """Which categories can be chosen at all, `(*batch, K)`."""
         return self.logits > -torch.inf
 
-    @property
-    def _logits_of_discrete(self) -> Tensor:
+    def _discrete_logits(self) -> Tensor:
         return self.logits
 
-    def _log_mass(self, value: Tensor) -> Tensor:
-        # OneHotCategorical takes an argmax instead, which ends the gradient.
-        log_probs = torch.log_softmax(self.logits, -1)
-        mass = (value * torch.where(self.possible, log_probs, 0)).sum(-1)
-        contradicted = (~self.possible & (value > 0)).any(-1)
-        return torch.where(contradicted, -torch.inf, mass)
+    def _uniform(self) -> Self:
+        return self._with(logits=torch.zeros_like(self.logits))
 
 
 class RowsFamily(CategoricalFamily):
@@ -165,16 +192,16 @@ class RowsFamily(CategoricalFamily):
         k: int,
         parameters: Mapping[str, Any],
         *,
-        hard: bool | None = None,
         validate_args: bool | None = None,
+        **switches: bool,
     ) -> None:
-        self.k = check_count("k", k)
+        at_least = check_count("k", k)
         self.arg_constraints = {  # type: ignore[misc]
             **type(self).arg_constraints,
-            "probs": constraints.Simplex(self.k),
-            "logits": constraints.CategoryLogits(self.k),
+            "probs": constraints.Simplex(at_least),
+            "logits": constraints.CategoryLogits(at_least),
         }
-        super().__init__(parameters, hard=hard, validate_args=validate_args)
+        super().__init__({"k": k, **parameters}, validate_args=validate_args, **switches)
 
     def _infer_event_shape(self) -> torch.Size:
         categories = self.logits.shape[-1]

@@ -1,4 +1,8 @@
-"""What every constructor does with its arguments: choose, broadcast, unify dtype, check, derive."""
+"""What every constructor does with its arguments: choose, unify, broadcast, derive.
+
+All functions name the parameter in their errors: TypeError for an argument of another kind,
+ValueError for a value, shape or device that does not fit.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,9 @@ import torch
 from torch import Tensor
 from torch.distributions.constraints import Constraint
 
-from relaxit_torch.core.constraints import Region
+from relaxit_torch.core.constraints import Region, check, count
 
 Parameter = float | Tensor
-_NUMBER = (float, Real)  # the latter alone takes longer
 T = TypeVar("T")
 
 
@@ -23,7 +26,7 @@ class derived(Generic[T]):  # noqa: N801 (a decorator, like property)
     """A parameter that follows from the one that was given (`probs` from `logits`).
 
     Computed at each access, never stored: a stored tensor would carry the autograd graph of its
-    first use into the second, where it has been freed. An argument that was given lies in the
+    first use into the second, where it has been freed. A parameter that was given lies in the
     instance and hides this descriptor.
     """
 
@@ -40,7 +43,7 @@ class derived(Generic[T]):  # noqa: N801 (a decorator, like property)
 
 
 def exactly_one_of(**parameters: Any) -> dict[str, Any]:
-    """Returns the one parameter that is not None; ValueError for none or several."""
+    """The one parameter that is not None."""
     given = {name: value for name, value in parameters.items() if value is not None}
     if len(given) != 1:
         found = "none" if not given else " and ".join(given)
@@ -49,7 +52,7 @@ def exactly_one_of(**parameters: Any) -> dict[str, Any]:
 
 
 def check_count(name: str, value: Any) -> int:
-    """Returns a count as an integer; ValueError for what is none."""
+    """`value` as an integer of at least 1."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -59,98 +62,83 @@ def check_count(name: str, value: Any) -> int:
     return number
 
 
-def unify(
-    parameters: Mapping[str, Any],
-    constraints: Mapping[str, Constraint],
-    *,
-    numbers: Collection[str],
-) -> tuple[dict[str, Parameter], torch.Size]:
-    """Brings parameters to one dtype, device and batch shape.
-
-    Python numbers named in `numbers` stay numbers: arithmetic with them launches no extra kernel
-    and makes no tensor on any device.
-
-    Returns:
-        The parameters, each of its own batch shape, and the `batch_shape` of them all.
-
-    Raises:
-        ValueError: parameters on different devices, with too few dimensions, or with batch shapes
-            that do not broadcast.
-    """
-    plain: dict[str, Parameter] = {}
-    given: dict[str, Any] = {}
-    for name, value in parameters.items():
-        if name in numbers and isinstance(value, _NUMBER):
-            plain[name] = float(value)
-        else:
-            given[name] = value
-    tensors = _alike(given)
-    batch_shapes, event_shapes = [], []
-    for name, tensor in tensors.items():
-        shape, event_dim = tensor.shape, constraints[name].event_dim
-        split = len(shape) - event_dim
-        if split < 0:
-            raise ValueError(
-                f"{name} must have at least {event_dim} dimension(s), "
-                f"but got shape {tuple(tensor.shape)}"
-            )
-        batch_shapes.append(shape[:split] if event_dim else shape)
-        event_shapes.append(shape[split:] if event_dim else ())
-    # A set of sizes and `broadcast_shapes` take as long as kernels.
-    batch_shape = batch_shapes[0]
-    if len(tensors) > 1 or len(event_shapes[0]) > 1:
-        if len({size for shape in event_shapes for size in shape}) > 1:
-            found = ", ".join(
-                f"{name} {tuple(shape)}"
-                for name, shape in zip(tensors, event_shapes, strict=True)
-                if shape
-            )
-            raise ValueError(f"events of parameters must have one size, but got {found}")
-        batch_shape = _broadcast(tensors, batch_shapes)
-    return plain | tensors, batch_shape
-
-
-def expand(tensor: Tensor, batch_shape: torch.Size, event_dim: int) -> Tensor:
-    """Expands to `(*batch_shape, *own_event_shape)`."""
-    own = tensor.shape
-    shape = batch_shape + own[len(own) - event_dim :] if event_dim else batch_shape
-    # A view of a leaf is no leaf: it could not be copied.
-    return tensor if shape == own else tensor.expand(shape)
-
-
-def check(name: str, value: Parameter, region: Region) -> None:
-    """Raises ValueError with the first entry of `value` that lies outside `region`."""
-    # A number is shown as it was given, not as float32 rounds it, and is checked where it is,
-    # whatever the default device is.
-    tensor = (
-        value
-        if isinstance(value, Tensor)
-        else torch.tensor(value, dtype=torch.float64, device="cpu")
-    )
-    for words, valid in region.parts(tensor):
-        if valid.all():
-            continue
-        index = tuple((~valid).nonzero()[0].tolist())
-        entry: Any = tensor[index].tolist()
-        if isinstance(entry, list) and len(entry) > 8:
-            entry = f"[{', '.join(map(str, entry[:8]))}, ...]"
-        place = f" at index {index}" if index else ""
-        raise ValueError(f"{name} must be {words}, but got {entry}{place}")
-
-
 def check_number(name: str, value: object, region: Region) -> float:
-    """`value` as a Python number of `region`; raises TypeError where it is none."""
+    """`value` as a Python number of `region`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number, but got {value!r}")
     check(name, value, region)
     return float(value)
 
 
+def unify(
+    parameters: Mapping[str, Any],
+    constraints: Mapping[str, Constraint],
+    *,
+    numbers: Collection[str],
+) -> tuple[dict[str, Any], torch.Size]:
+    """Parameters of one dtype and device, and the batch shape to which they broadcast.
+
+    Counts stay integers. Python numbers named in `numbers` stay numbers: arithmetic with them
+    launches no extra kernel and makes no tensor on any device. All others become tensors, each of
+    its own batch shape. The order is that of `constraints`.
+    """
+    plain: dict[str, Any] = {}
+    given: dict[str, Any] = {}
+    for name, value in parameters.items():
+        if constraints[name] is count:
+            plain[name] = check_count(name, value)
+        elif name in numbers and isinstance(value, float | Real):  # Real alone takes longer
+            plain[name] = float(value)
+        else:
+            given[name] = value
+    tensors = _alike(given)
+    batch_shape = _batch_shape(tensors, constraints)
+    unified = plain | tensors
+    return {name: unified[name] for name in constraints if name in unified}, batch_shape
+
+
+def expand(tensor: Tensor, batch_shape: torch.Size, event_dim: int) -> Tensor:
+    """`tensor` expanded to `(*batch_shape, *own_event_shape)`."""
+    own = tensor.shape
+    shape = batch_shape + own[len(own) - event_dim :] if event_dim else batch_shape
+    # A view of a leaf is no leaf: it could not be copied.
+    return tensor if shape == own else tensor.expand(shape)
+
+
+def _batch_shape(tensors: dict[str, Tensor], constraints: Mapping[str, Constraint]) -> torch.Size:
+    batch_shapes, event_shapes = [], []
+    for name, tensor in tensors.items():
+        shape, event_dim = tensor.shape, constraints[name].event_dim
+        split = len(shape) - event_dim
+        if split < 0:
+            raise ValueError(
+                f"{name} must have at least {event_dim} dimension(s), but got shape {tuple(shape)}"
+            )
+        batch_shapes.append(shape[:split])
+        event_shapes.append(shape[split:])
+    sizes = [size for shape in event_shapes for size in shape]
+    if sizes and any(size != sizes[0] for size in sizes):  # no set: `torch.jit` traces sizes
+        found = _listed((n, s) for n, s in zip(tensors, event_shapes, strict=True) if s)
+        raise ValueError(f"events of parameters must have one size, but got {found}")
+    if all(shape == batch_shapes[0] for shape in batch_shapes):
+        return batch_shapes[0]
+    try:
+        broadcast: torch.Size = torch.broadcast_shapes(*batch_shapes)
+    except RuntimeError:
+        found = _listed(zip(tensors, batch_shapes, strict=True))
+        raise ValueError(f"batch shapes of parameters must broadcast, but got {found}") from None
+    return broadcast
+
+
+def _listed(shapes: Iterable[tuple[str, torch.Size]]) -> str:
+    return ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes)
+
+
 def _alike(given: dict[str, Any]) -> dict[str, Tensor]:
     """Numbers and tensors as tensors of one floating-point dtype on one device."""
     first = next(iter(given.values()))
     if len(given) == 1 and isinstance(first, Tensor) and first.dtype.is_floating_point:
-        return given  # as it mostly is, and without the time of a kernel
+        return given
     tensors = {n: _as_tensor(n, v) for n, v in given.items() if type(v) not in (int, float)}
     # A 0-dimensional tensor counts as a number, as in torch's own type promotion.
     leading = [t for t in tensors.values() if t.dim()] or list(tensors.values())
@@ -171,24 +159,12 @@ def _alike(given: dict[str, Any]) -> dict[str, Tensor]:
     return tensors
 
 
-def _broadcast(names: Iterable[str], shapes: list[torch.Size]) -> torch.Size:
-    if all(shape == shapes[0] for shape in shapes):
-        return shapes[0]
-    try:
-        broadcast: torch.Size = torch.broadcast_shapes(*shapes)
-    except RuntimeError:
-        found = ", ".join(f"{n} {tuple(s)}" for n, s in zip(names, shapes, strict=True))
-        raise ValueError(f"batch shapes of parameters must broadcast, but got {found}") from None
-    return broadcast
-
-
 def _as_tensor(name: str, value: Any) -> Tensor:
     try:
         # `as_tensor` would move a tensor to the default device.
         tensor = value if isinstance(value, Tensor) else torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"{name} must be a number or a tensor, but got {value!r}") from error
-
     if tensor.is_complex():
         raise TypeError(f"{name} must be real, but got the dtype {tensor.dtype}")
     return tensor

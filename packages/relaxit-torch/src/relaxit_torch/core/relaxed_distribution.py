@@ -12,65 +12,97 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from relaxit_torch.core import parameters as _parameters
-from relaxit_torch.core.half_precision import LOW_PRECISION, from_float16
+from relaxit_torch.core.constraints import check, unit_interval
+from relaxit_torch.core.parameters import Parameter
+from relaxit_torch.numerics.kernels import straight_through, widened
 from relaxit_torch.numerics.noise import Noise
-from relaxit_torch.numerics.straight_through import straight_through
 
 Shape = torch.Size | list[int] | tuple[int, ...]
+
+LOW_PRECISION = (torch.float16, torch.bfloat16)
 
 
 class RelaxedDistribution(TorchDistribution):
     """A random variable written as `relax(noise)`: parameter-free noise and a differentiable map.
 
-    Shapes, here once for all subclasses: `batch_shape` is what the parameters broadcast to,
-    without the dimensions of a single event; a sample has shape `(*sample_shape, *batch_shape,
-    *event_shape)`, its log density `(*sample_shape, *batch_shape)`. A `temperature` has the batch
-    shape and never the event dimensions.
+    **Shapes.** `batch_shape` is the shape to which the parameters broadcast, without the dimensions
+    of a single event. A sample has shape `(*sample_shape, *batch_shape, *event_shape)`, its log
+    density `(*sample_shape, *batch_shape)`. A `temperature` has the batch shape and never the event
+    dimensions.
 
-    All parameters come to one dtype and device, those of the samples. float16 and bfloat16
-    parameters are raised to float32 for the arithmetic, the result is rounded once. Such a rounded
-    value may be a tie that `harden` decides always in the same way: `hard=True` and the log-space
-    classes have no such bias. The gradient of `log_prob` with respect to a value is at most the
-    greatest number of float16 there.
+    **Parameters** are read-only. They come to one dtype and device, which samples have too. When a
+    tensor changes in place, as under an optimiser, the distribution changes with it. Two things
+    are computed once, when the distribution is made, and do not follow: the float32 copy of
+    parameters in half precision, and the Cholesky factor of a matrix without gradient.
 
-    With `hard=True` (where a class offers it) samples are exactly those of the discrete law, their
-    gradient is that of the relaxed sample, and `log_prob`, `support` and moments are those of
-    `discrete`.
+    **Half precision and autocast.** With float16 and bfloat16 parameters all arithmetic is float32,
+    and the result is rounded once. A rounded value may be a tie, which `harden` always decides in
+    the same way: `hard=True` and the log-space classes have no such bias. The gradient of
+    `log_prob` with respect to a float16 value is at most the largest number of float16.
+    `torch.autocast` does not change what a distribution computes.
 
-    A subclass states `arg_constraints`, `support`, `noise_law`, and implements `_relax`,
-    `_log_prob`, `discrete`, `harden`, and `_log_prob_from_noise` where the value can saturate.
-    It hands its parameters to `__init__` and inherits the rest.
+    **Hard samples.** With `hard=True`, where a class offers it, samples are discrete and their
+    gradient is the relaxed sample's. `log_prob`, `support` and moments are those of `discrete`.
+
+    **For authors.** A subclass states `arg_constraints`, `support` and `base_noise`, hands its
+    parameters to `__init__`, and fills hooks. Each public method is written once, here. It checks
+    its arguments, raises half precision to float32, and calls one hook:
+
+    | hook | serves | by default |
+    | --- | --- | --- |
+    | `_relax(noise)` | `relax`, `rsample`, `sample` | required |
+    | `_relax_hard(noise)` | the same, with `hard` | `_harden` of `_relax`, straight-through |
+    | `_log_prob(value)` | `log_prob` | required |
+    | `_log_prob_from_noise(noise)` | `log_prob_from_noise` | `_log_prob` of `_relax` |
+    | `_log_mass(value)` | `log_prob`, with `hard` | `discrete.log_prob` |
+    | `_harden(value)` | `harden` | an error |
+    | `_discrete()` | `discrete` | an error |
+    | `_cdf(value)` | `cdf` | an error |
+    | `_icdf(value)` | `icdf` | an error |
+    | `_mean()` | `mean` | an error |
+    | `_variance()` | `variance` | an error |
+    | `_mode()` | `mode` | an error |
+    | `_entropy()` | `entropy` | an error |
+    | `_log_space()` | `log_space` | an error |
+    | `_from_log_space(value)` | `from_log_space` | an error |
+    | `_uniform()` | `uniform` | an error |
+    | `_infer_event_shape()` | `event_shape` | the last dimensions of a parameter |
+    | `_noise_event_shape` | `noise` | `event_shape` |
+
+    In a hook all tensors are at least float32. Tensors of the batch shape, such as a temperature,
+    meet events by `_per_event`.
 
     Args:
         parameters: by name; numbers or tensors. None of them is changed.
-        hard: whether samples are discrete.
         validate_args: whether values of parameters and samples are checked (this synchronises a
             GPU). Names, number and shapes of the parameters are always checked.
+        switches: arguments of the subclass that are true or false, such as `hard`.
 
     Raises:
         ValueError: a parameter outside its domain (named, with the value and the domain), shapes
             that do not broadcast, or several devices.
+        AttributeError: a parameter is assigned to.
     """
 
     has_rsample = True
     hard: bool = False
-    """Whether samples are discrete; always, where a class says so."""
-    switches: ClassVar[tuple[str, ...]] = ("hard",)
-    """Arguments that are False unless they are given."""
+    """Whether samples are discrete."""
+    support: Any
+    """The values of relaxed samples, a constraint."""
+    hard_support: ClassVar[Any] = None
+    """The values of hard samples, where the class has the switch `hard`."""
     numbers: ClassVar[frozenset[str]] = frozenset({"temperature"})
     """Parameters that may stay Python numbers: they scale, and carry no shape of their own."""
-    noise_law: ClassVar[Noise]
-    """The law of one entry of the base noise, from `relaxit_torch.numerics.noise`."""
+    base_noise: ClassVar[Noise]
+    """The distribution of one entry of the base noise, from `relaxit_torch.numerics.noise`."""
 
     def __init__(
         self,
         parameters: Mapping[str, Any],
         *,
-        hard: bool | None = None,
         validate_args: bool | None = None,
+        **switches: bool,
     ) -> None:
-        if hard is not None:
-            self.hard = hard
         given, batch_shape = _parameters.unify(
             parameters, self.arg_constraints, numbers=self.numbers
         )
@@ -78,76 +110,194 @@ class RelaxedDistribution(TorchDistribution):
         validate = Distribution._validate_args if validate_args is None else validate_args
         if validate:
             for name, value in given.items():
-                region: Any = self.arg_constraints[name]
-                _parameters.check(name, value, region)
+                constraint: Any = self.arg_constraints[name]
+                check(name, value, constraint)
+        # What `Distribution.__init__` does, without its validation.
+        attributes: Any = self.__dict__
+        attributes.update(switches, _switches=switches, _validate_args=validate)
+        if self.hard and self.hard_support is not None:
+            self.support = self.hard_support
         self._set_parameters(given, batch_shape)
-        if self._dtype in LOW_PRECISION:
-            self._made_in_trace = torch.compiler.is_compiling()
-        # What the edge of the support means: `dtype` of the copy that works in float32 differs.
-        self.storage_dtype = self._dtype
-        # All that `Distribution.__init__` does without its validation.
-        self._batch_shape, self._event_shape = batch_shape, self._infer_event_shape()
-        self._validate_args = validate
+        self._stored_dtype = self._dtype
+        self._event_shape = self._infer_event_shape()
+        self._raise_precision()
 
-    # -- what a subclass implements -------------------------------------------------------------
+    # -- hooks ----------------------------------------------------------------------------------
 
     def _relax(self, noise: Tensor) -> Tensor:
-        """The relaxed value of `noise`; what the backward pass of a hard one differentiates."""
         raise NotImplementedError
 
+    def _relax_hard(self, noise: Tensor) -> Tensor:
+        soft = self._relax(noise)
+        return straight_through(self._harden(soft), soft)
+
     def _log_prob(self, value: Tensor) -> Tensor:
-        """The log density of the relaxed law, finite for every value that `relax` can return."""
         raise NotImplementedError
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
         return self._log_prob(self._relax(noise))
 
-    def _relax_hard(self, noise: Tensor, soft: Tensor) -> Tensor:
-        """The discrete value of `noise`, of which `soft` is the relaxed one."""
-        return self.harden(soft)
-
     def _log_mass(self, value: Tensor) -> Tensor:
-        """The score of a hard value, linear in it: so the score of a straight-through sample has a
-        gradient, without which a sampled entropy would have none.
-        """
-        return self.discrete.log_prob(value)
+        # Linear in the value where a class can, as the score of a straight-through sample has a
+        # gradient then, without which a sampled entropy would have none.
+        return self._discrete().log_prob(value)
 
-    @property
-    def discrete(self) -> Distribution:
-        """The discrete distribution that is relaxed."""
+    def _harden(self, value: Tensor) -> Tensor:
+        raise self._lacks("hardening map")
+
+    def _discrete(self) -> Distribution:
         raise NotImplementedError(f"{self._name} relaxes no discrete distribution")
 
-    def harden(self, value: Tensor) -> Tensor:
-        """The discrete value of a relaxed one, in the same dtype."""
-        raise NotImplementedError(f"{self._name} has no hardening map")
+    def _cdf(self, value: Tensor) -> Tensor:
+        raise self._lacks("cdf in closed form")
+
+    def _icdf(self, value: Tensor) -> Tensor:
+        raise self._lacks("icdf in closed form")
+
+    def _mean(self) -> Tensor:
+        raise self._lacks("mean in closed form")
+
+    def _variance(self) -> Tensor:
+        raise self._lacks("variance in closed form")
+
+    def _mode(self) -> Tensor:
+        raise self._lacks("mode in closed form")
+
+    def _entropy(self) -> Tensor:
+        raise self._lacks("entropy in closed form")
 
     def _log_space(self) -> RelaxedDistribution:
-        raise NotImplementedError(f"{self._name} has no log-space form")
+        raise self._lacks("log-space form")
 
     def _from_log_space(self, value: Tensor) -> Tensor:
-        raise NotImplementedError(f"{self._name} has no log-space form")
+        raise self._lacks("log-space form")
 
-    def _uniform(self) -> RelaxedDistribution:
-        raise NotImplementedError(f"{self._name} has no uniform member")
-
-    def _with(self, **changed: Any) -> Self:
-        """The same class and options with other parameters; `probs` gives way to `logits`."""
-        kept = {n: v for n, v in self._given.items() if not (n == "probs" and "logits" in changed)}
-        options = {n: True for n in self.switches if vars(self).get(n)}
-        family: Any = type(self)
-        made: Self = family(**(kept | changed), **options, validate_args=False)
-        return made
+    def _uniform(self) -> Self:
+        raise self._lacks("uniform member")
 
     def _infer_event_shape(self) -> torch.Size:
-        """By default the trailing dimensions of a parameter that has as many."""
-        support: Any = type(self).support
-        event_dim = support.event_dim
+        event_dim = self.support.event_dim
         if not event_dim:
             return torch.Size()
-        for name, value in self._unexpanded.items():
+        for name, value in self._given.items():
             if self.arg_constraints[name].event_dim == event_dim and isinstance(value, Tensor):
                 return value.shape[-event_dim:]
         raise NotImplementedError(f"{self._name} must implement _infer_event_shape")
+
+    @property
+    def _noise_event_shape(self) -> torch.Size:
+        return self._event_shape
+
+    # -- sampling -------------------------------------------------------------------------------
+
+    def noise(self, sample_shape: Shape = ()) -> Tensor:
+        """Base noise, independent in every entry, without gradient.
+
+        Returns:
+            `(*sample_shape, *batch_shape, *noise_event_shape)`, dtype and device of the parameters.
+        """
+        shape = torch.Size(sample_shape) + self._batch_shape + self._noise_event_shape
+        return type(self).base_noise(shape, dtype=self._dtype, device=self._device)
+
+    def relax(self, noise: Tensor) -> Tensor:
+        """Maps `noise` to a value, differentiably in the parameters and in `noise`.
+
+        Args:
+            noise: `(*sample_shape, *batch_shape, *noise_event_shape)`.
+        """
+        self._check_shape("noise", noise, self._noise_event_shape)
+        return self._evaluate("_value", noise)
+
+    def rsample(self, sample_shape: Shape = ()) -> Tensor:
+        """A sample with pathwise gradient: `relax(noise(sample_shape))`.
+
+        Half precision draws its noise in float32, where no two categories tie by rounding.
+
+        Raises:
+            NotImplementedError: the distribution is discrete, without gradient.
+        """
+        self._require_gradient()
+        return self._evaluate("_draw", sample_shape)
+
+    def sample(self, sample_shape: Shape = ()) -> Tensor:
+        """The same without gradient."""
+        with torch.no_grad():
+            return self._evaluate("_draw", sample_shape)
+
+    def rsample_and_log_prob(self, sample_shape: Shape = ()) -> tuple[Tensor, Tensor]:
+        """A sample and its log density, scored from the noise.
+
+        Exact at every temperature, also where the value has saturated in floating point. Both
+        carry gradients. Raises what `rsample` does.
+        """
+        self._require_gradient()
+        working = self._in_float32()
+        noise = working.noise(sample_shape)
+        value, log_prob = working.relax(noise), working.log_prob_from_noise(noise)
+        return value.to(self._dtype), log_prob.to(self._dtype)
+
+    def _draw(self, sample_shape: Shape) -> Tensor:
+        return self._value(self.noise(sample_shape))
+
+    def _value(self, noise: Tensor) -> Tensor:
+        return self._relax_hard(noise) if self.hard else self._relax(noise)
+
+    # -- densities ------------------------------------------------------------------------------
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log density of `rsample`'s values; the class says with respect to which base measure.
+
+        Args:
+            value: `(*sample_shape, *batch_shape, *event_shape)`. A coordinate that floating point
+                has pushed to the edge of the support scores as the nearest interior number.
+
+        Raises:
+            ValueError: with validation, a value outside the support; always, a wrong event shape.
+        """
+        value = self._checked("value", value, self.support)
+        return self._evaluate("_log_mass" if self.hard else "_log_prob", value)
+
+    def log_prob_from_noise(self, noise: Tensor) -> Tensor:
+        """`log_prob(relax(noise))`, computed from the noise: no rounding of the value enters."""
+        self._check_shape("noise", noise, self._noise_event_shape)
+        if self.hard:
+            return self.log_prob(self.relax(noise))
+        return self._evaluate("_log_prob_from_noise", noise)
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """The probability of at most `value`, where it has a closed form.
+
+        Raises:
+            NotImplementedError: it has none, or samples are hard: take `discrete`.
+            ValueError: with validation, a value outside the support.
+        """
+        self._require_closed_form("cdf")
+        return self._evaluate("_cdf", self._checked("value", value, self.support))
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The inverse of `cdf`: the value that a sample exceeds with probability `1 - value`.
+
+        Raises:
+            NotImplementedError: it has no closed form, or samples are hard: take `discrete`.
+            ValueError: with validation, a probability outside [0, 1].
+        """
+        self._require_closed_form("icdf")
+        return self._evaluate("_icdf", self._checked("value", value, unit_interval))
+
+    # -- the discrete distribution, and other members ---------------------------------------------
+
+    @property
+    def discrete(self) -> Distribution:
+        """The discrete distribution that is relaxed; NotImplementedError if there is none."""
+        return self._discrete()
+
+    def harden(self, value: Tensor) -> Tensor:
+        """The discrete value of a relaxed one, in the same dtype.
+
+        Raises:
+            NotImplementedError: the class defines no such map.
+        """
+        return self._harden(value)
 
     @property
     def log_space(self) -> RelaxedDistribution:
@@ -165,7 +315,7 @@ class RelaxedDistribution(TorchDistribution):
         """The value in [0, 1] whose logit or logarithm is `value`, a sample of `log_space`."""
         return self._from_log_space(value)
 
-    def uniform(self) -> RelaxedDistribution:
+    def uniform(self) -> Self:
         """The distribution of the same class, shapes and options that treats all values alike.
 
         Its `discrete` is uniform. Where a class relaxes no discrete distribution, all entries of
@@ -176,116 +326,38 @@ class RelaxedDistribution(TorchDistribution):
         """
         return self._uniform()
 
-    # -- sampling -------------------------------------------------------------------------------
-
-    def noise(self, sample_shape: Shape = ()) -> Tensor:
-        """Base noise, independent in every entry, without gradient.
-
-        Returns:
-            `(*sample_shape, *batch_shape, *noise_event_shape)`, dtype and device of the parameters.
-        """
-        shape = torch.Size(sample_shape) + self._batch_shape + self._noise_event_shape
-        return type(self).noise_law(shape, dtype=self._dtype, device=self._device)
-
-    def relax(self, noise: Tensor) -> Tensor:
-        """Maps `noise` to a value, differentiably in the parameters and in `noise`.
-
-        Args:
-            noise: `(*sample_shape, *batch_shape, *noise_event_shape)`.
-        """
-        self._check_shape("noise", noise, self._noise_event_shape)
-        working = self._working
-        return working._value(noise.to(working.dtype)).to(self.dtype)
-
-    def rsample(self, sample_shape: Shape = ()) -> Tensor:
-        """A sample with pathwise gradient: `relax(noise(sample_shape))`.
-
-        Low precision draws its noise in float32, where no two categories tie by rounding.
-
-        Raises:
-            NotImplementedError: the distribution is a discrete one, without gradient.
-        """
-        if not self.has_rsample:
-            raise self._without_gradient()
-        return self._sample(sample_shape)
-
-    def sample(self, sample_shape: Shape = ()) -> Tensor:
-        """The same without gradient."""
-        with torch.no_grad():
-            return self._sample(sample_shape)
-
-    def rsample_and_log_prob(self, sample_shape: Shape = ()) -> tuple[Tensor, Tensor]:
-        """A sample and its log density, scored from the noise.
-
-        Exact at every temperature, also where the value has saturated in floating point; both
-        carry gradients. Raises what `rsample` does.
-        """
-        if not self.has_rsample:
-            raise self._without_gradient()
-        noise = self._working.noise(sample_shape)
-        return self.relax(noise), self.log_prob_from_noise(noise)
-
-    # -- densities ------------------------------------------------------------------------------
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Log density of the law of `rsample`; base measure in the class's documentation.
-
-        Args:
-            value: `(*sample_shape, *batch_shape, *event_shape)`. A coordinate that floating point
-                has pushed to the edge of the support scores as the nearest interior number.
-
-        Raises:
-            ValueError: with validation, a value outside the support; always, a wrong event shape.
-        """
-        self._check_shape("value", value, self.event_shape)
-        if not value.is_floating_point():
-            value = value.to(self.dtype)
-        if self._validate_args:
-            support: Any = self.support
-            _parameters.check("value", value, support)
-        working = self._working
-        if value.dtype == torch.float16:
-            value = from_float16(value)
-        log_prob = working._log_mass if self.hard else working._log_prob
-        return log_prob(value.to(working.dtype)).to(self.dtype)
-
-    def log_prob_from_noise(self, noise: Tensor) -> Tensor:
-        """`log_prob(relax(noise))`, computed from the noise: no rounding of the value enters."""
-        self._check_shape("noise", noise, self._noise_event_shape)
-        if self.hard:
-            return self.log_prob(self.relax(noise))
-        working = self._working
-        return working._log_prob_from_noise(noise.to(working.dtype)).to(self.dtype)
-
-    # -- moments: those of the discrete law with `hard`, else a subclass's closed form -------------
+    # -- moments ----------------------------------------------------------------------------------
 
     @property
     def mean(self) -> Tensor:
         """The mean, where it has a closed form; NotImplementedError otherwise."""
-        return self._of_discrete("mean")
+        return self._moment("mean")
 
     @property
     def variance(self) -> Tensor:
         """The variance, where it has a closed form; NotImplementedError otherwise."""
-        return self._of_discrete("variance")
+        return self._moment("variance")
 
     @property
     def mode(self) -> Tensor:
         """The most likely value, where it has a closed form; NotImplementedError otherwise."""
-        return self._of_discrete("mode")
+        return self._moment("mode")
 
     def entropy(self) -> Tensor:
         """The entropy in nats, where it has a closed form; NotImplementedError otherwise."""
-        return self._of_discrete("entropy")
+        return self._moment("entropy")
 
-    def _of_discrete(self, name: str) -> Tensor:
-        if not self.hard:
-            raise NotImplementedError(f"{self._name} has no {name} in closed form")
-        moment: Any = getattr(self._working.discrete, name)
+    def _moment(self, name: str) -> Tensor:
+        return (
+            self._evaluate("_moment_of_discrete", name) if self.hard else self._evaluate(f"_{name}")
+        )
+
+    def _moment_of_discrete(self, name: str) -> Tensor:
+        moment: Any = getattr(self._discrete(), name)
         value: Tensor = moment() if callable(moment) else moment
-        return value.to(self.dtype)
+        return value
 
-    # -- plumbing -------------------------------------------------------------------------------
+    # -- dtype, shape and checks ------------------------------------------------------------------
 
     @property
     def dtype(self) -> torch.dtype:
@@ -297,108 +369,124 @@ class RelaxedDistribution(TorchDistribution):
         """The device of parameters, noise and samples."""
         return self._device
 
-    def expand(
-        self, batch_shape: Shape, _instance: RelaxedDistribution | None = None
-    ) -> RelaxedDistribution:
+    def _evaluate(self, hook: str, argument: Any = None) -> Tensor:
+        """What a hook returns, in the dtype of the distribution; its tensors are in float32."""
+        if self._dtype in LOW_PRECISION:
+            return self._in_float32()._evaluate(hook, argument).to(self._dtype)
+        if torch._C._is_any_autocast_enabled() and is_lowered(self._device):
+            with torch.autocast(self._device.type, enabled=False):
+                return self._evaluate(hook, argument)
+        if isinstance(argument, Tensor):
+            argument = argument.to(self._dtype)
+        method: Any = getattr(self, hook)
+        result: Tensor = method() if argument is None else method(argument)
+        return result
+
+    def _in_float32(self) -> Self:
+        """Itself, or for half precision its float32 copy.
+
+        One copy serves all methods, so that gradients are added up before they are rounded.
+        """
+        if self._raised is None and self._dtype in LOW_PRECISION:
+            self._raise_precision()  # after it was unpickled
+        return self if self._raised is None else self._raised
+
+    def expand(self, batch_shape: Shape, _instance: Self | None = None) -> Self:
         """The same distribution with parameters expanded (not copied) to `batch_shape`."""
         new = copy.copy(self) if _instance is None else _instance
-        new._batch_shape = torch.Size(batch_shape)
-        new._set_parameters(self._unexpanded, new._batch_shape)
+        new._set_parameters(self._given, torch.Size(batch_shape))
+        new._raised = None if self._raised is None else self._raised.expand(batch_shape)
         return new
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> RelaxedDistribution:
+    def _set_parameters(self, given: Mapping[str, Any], batch_shape: torch.Size) -> None:
+        attributes: Any = self.__dict__  # past `__setattr__`, which refuses parameters
+        attributes.update(_given=dict(given), _batch_shape=batch_shape)
+        for name, value in given.items():
+            if isinstance(value, Tensor):
+                event_dim = self.arg_constraints[name].event_dim
+                value = _parameters.expand(value, batch_shape, event_dim)
+                attributes.update(_dtype=value.dtype, _device=value.device)
+            attributes[name] = value
+
+    def _raise_precision(self) -> None:
+        self._raised: Self | None = None
+        if self._dtype not in LOW_PRECISION:
+            return
+        raised = copy.copy(self)
+        with torch.enable_grad():  # the copy outlives a call under `no_grad`
+            given = {n: v.float() if isinstance(v, Tensor) else v for n, v in self._given.items()}
+        raised._set_parameters(given, self._batch_shape)
+        self._raised = raised
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.arg_constraints or name == "hard":
+            raise AttributeError(
+                f"{name} of {self._name} is read-only: make a new distribution with another {name}"
+            )
+        object.__setattr__(self, name, value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copies parameters before they are expanded: views of leaves cannot be copied."""
         new = copy.copy(self)
         memo[id(self)] = new
-        for name, value in vars(self).items():
-            if name not in (*self._given, "_raised"):
-                setattr(new, name, copy.deepcopy(value, memo))
-        new._set_parameters(new._unexpanded, new._batch_shape)
+        new._set_parameters(copy.deepcopy(self._given, memo), self._batch_shape)
+        new._raise_precision()
         return new
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: the float32 copy, which no leaf is part of, is made again."""
+        return {**vars(self), "_raised": None}
 
     def __repr__(self) -> str:
         shown: dict[str, Any] = {
             n: v.shape if isinstance(v, Tensor) and v.dim() else v for n, v in self._given.items()
         }
-        shown |= {name: True for name in self.switches if vars(self).get(name)}
+        shown |= {name: True for name, on in self._switches.items() if on}
         return f"{self._name}({', '.join(f'{name}: {value}' for name, value in shown.items())})"
 
     @property
     def _name(self) -> str:
         return type(self).__name__
 
-    def _without_gradient(self) -> NotImplementedError:
-        return NotImplementedError(
-            f"{self._name} is discrete and has no gradient: use sample, or a relaxation of it"
-        )
+    def _with(self, **changed: Any) -> Self:
+        """The same class and options with other parameters; `probs` gives way to `logits`."""
+        kept = {n: v for n, v in self._given.items() if not (n == "probs" and "logits" in changed)}
+        family: Any = type(self)
+        made: Self = family(**(kept | changed), **self._switches, validate_args=False)
+        return made
 
-    @property
-    def _given(self) -> dict[str, _parameters.Parameter]:
-        return {name: vars(self)[name] for name in self.arg_constraints if name in vars(self)}
-
-    @property
-    def _noise_event_shape(self) -> torch.Size:
-        return self._event_shape
-
-    def _set_parameters(
-        self, parameters: Mapping[str, _parameters.Parameter], batch_shape: torch.Size
-    ) -> None:
-        self._unexpanded = dict(parameters)
-        self._raised: tuple[list[int], RelaxedDistribution] | None = None
-        for name, value in parameters.items():
-            if isinstance(value, Tensor):
-                event_dim = self.arg_constraints[name].event_dim
-                value = _parameters.expand(value, batch_shape, event_dim)
-                self._dtype, self._device = value.dtype, value.device
-            setattr(self, name, value)
-
-    def _sample(self, sample_shape: Shape) -> Tensor:
-        working = self._working
-        value = working._value(working.noise(sample_shape))
-        return value if working is self else value.to(self.dtype)
-
-    def _value(self, noise: Tensor) -> Tensor:
-        """`relax(noise)` without its conversions, on a distribution that is its own `_working`."""
-        soft = self._relax(noise)
-        return straight_through(self._relax_hard(noise, soft), soft) if self.hard else soft
-
-    @property
-    def _working(self) -> RelaxedDistribution:
-        """Itself, or a copy in float32, made anew when an optimiser has changed a parameter.
-
-        One copy for all uses, so that gradients are added up in float32 before they are rounded.
-        """
-        if self._dtype not in LOW_PRECISION:
-            return self
-        tensors = [value for value in self._unexpanded.values() if isinstance(value, Tensor)]
-        if torch.compiler.is_compiling() or any(t.is_inference() for t in tensors):
-            known, versions = self._made_in_trace, []  # they have no version that could change
-        else:
-            known, versions = True, [tensor._version for tensor in tensors]
-        if known and self._raised is not None and self._raised[0] == versions:
-            return self._raised[1]
-        raised = copy.copy(self)
-        with torch.enable_grad():  # the copy outlives a call under `no_grad`
-            raised._set_parameters(
-                {n: v.float() if isinstance(v, Tensor) else v for n, v in self._unexpanded.items()},
-                self._batch_shape,
-            )
-        # Dynamo cannot ask for the inference mode, whose tensors have no gradient ever after.
-        if known and (torch.compiler.is_compiling() or not torch.is_inference_mode_enabled()):
-            self._raised = versions, raised
-        return raised
-
-    def _tempered(self, score: Tensor) -> Tensor:
-        """`score / temperature`; overwrites a score that nothing else needs by a quotient."""
-        temperature = self._per_event(vars(self)["temperature"])
-        # A tensor may have a dimension more, in torch.func.vmap.
-        return score / temperature if isinstance(temperature, Tensor) else score.div_(temperature)
-
-    def _per_event(self, parameter: _parameters.Parameter) -> _parameters.Parameter:
+    def _per_event(self, parameter: Parameter) -> Parameter:
         """A parameter of the batch shape, with dimensions of size 1 for those of an event."""
         if not isinstance(parameter, Tensor):
             return parameter
         return parameter[(...,) + (None,) * len(self.event_shape)]
+
+    def _lacks(self, what: str) -> NotImplementedError:
+        return NotImplementedError(f"{self._name} has no {what}")
+
+    def _require_gradient(self) -> None:
+        if not self.has_rsample:
+            raise NotImplementedError(
+                f"{self._name} is discrete and has no gradient: use sample, or a relaxation of it"
+            )
+
+    def _require_closed_form(self, method: str) -> None:
+        if self.hard:
+            raise NotImplementedError(f"{self._name}(hard=True) has no {method}: use discrete")
+        hook = f"_{method}"
+        if getattr(type(self), hook) is getattr(RelaxedDistribution, hook):
+            raise self._lacks(f"{method} in closed form")
+
+    def _checked(self, name: str, value: Tensor, constraint: Any) -> Tensor:
+        """A value of the right shape and a float dtype, which with validation is in a region."""
+        shape = self._batch_shape + self._event_shape
+        if not isinstance(value, Tensor) or value.shape[-len(shape) or value.dim() :] != shape:
+            self._check_shape(name, value, self._event_shape)
+        if not value.is_floating_point():
+            value = value.to(self._dtype)
+        if self._validate_args:
+            check(name, value, constraint)
+        return widened(value) if value.dtype == torch.float16 else value
 
     def _check_shape(self, name: str, tensor: Tensor, event_shape: torch.Size) -> None:
         """Always checked: it costs nothing, and a wrong shape would broadcast without a word."""
@@ -414,14 +502,18 @@ class RelaxedDistribution(TorchDistribution):
             )
 
 
+def is_lowered(device: torch.device) -> bool:
+    """Whether `torch.autocast` lowers the dtype of operations on a device."""
+    return device.type != "meta" and torch.is_autocast_enabled(device.type)
+
+
 class DiscreteDistribution(RelaxedDistribution):
     """A discrete random variable that others relax: `relax(noise)` is exact and has no gradient."""
 
     has_rsample = False
 
-    @property
-    def discrete(self) -> Distribution:
+    def _discrete(self) -> Distribution:
         return self
 
-    def harden(self, value: Tensor) -> Tensor:
+    def _harden(self, value: Tensor) -> Tensor:
         return value

@@ -1,21 +1,21 @@
-"""The plane of bias and variance, on which estimators are points and curves."""
+"""A plot of variance against squared bias."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from relaxit_torch.diagnostics.row import GradientRow
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from relaxit_torch.diagnostics.table import GradientRow
-
 NO_VARIANCE = 1e-10
-"""Of the greatest variance of a report: what is below has the variance of rounding."""
+"""A smaller share of the largest variance of a report is the variance of rounding errors."""
 
 
 def bias_variance_plane(measured: Sequence[GradientRow], axes: Any) -> Figure:
-    """Draws the rows of a report on `axes`, or on those of a new figure; see its `plot`."""
+    """Plots rows on `axes`, or on a new figure if that is None. See `GradientReport.plot`."""
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
@@ -30,7 +30,8 @@ def bias_variance_plane(measured: Sequence[GradientRow], axes: Any) -> Figure:
     column = 0.2 * least
     names = list(dict.fromkeys(row.estimator for row in shown))
     for i, name in enumerate(names):
-        aside = column * 2 ** ((i + 0.5) / len(names) - 0.5)  # so that none hides another
+        # Side by side, so that no marker hides another.
+        aside = column * 2 ** ((i + 0.5) / len(names) - 0.5)
         rows = [row for row in shown if row.estimator == name]
         rows.sort(key=lambda row: row.temperature or 0)
         x = [row.bias_squared if row.has_bias else aside for row in rows]
@@ -53,7 +54,7 @@ def bias_variance_plane(measured: Sequence[GradientRow], axes: Any) -> Figure:
         border, right = 0.45 * least, axes.get_xlim()[1]
         axes.axvline(border, color="grey", linewidth=0.8, linestyle=":")
         axes.text(column, 1.01, "none found", transform=axes.get_xaxis_transform(), ha="center")
-        for minor in (False, True):  # the column is not on the scale
+        for minor in (False, True):  # the column has no ticks
             ticks = [x for x in axes.get_xticks(minor=minor) if border < x < right]
             axes.set_xticks(ticks, minor=minor)
     axes.grid(alpha=0.3)

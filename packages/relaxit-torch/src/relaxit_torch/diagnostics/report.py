@@ -1,4 +1,4 @@
-"""Draws of estimators, and the moments that compare them with the exact gradient."""
+"""Draws of estimators, and their moments against the exact gradient."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
 
 from relaxit_torch.core.parameters import check_count
-from relaxit_torch.diagnostics.table import GradientReport, GradientRow
+from relaxit_torch.diagnostics.row import GradientRow
+from relaxit_torch.diagnostics.table import GradientReport
 from relaxit_torch.estimators import exact
-from relaxit_torch.estimators.discrete import DiscreteVariable, Function
+from relaxit_torch.estimators.discrete import DiscreteVariable, SampleFunction
 
 Estimator = Callable[..., Tensor]
 
 TEMPERATURES = ("temperature", "backward_temperature")
-"""The names of the option over which an estimator may be a curve."""
+"""The options that a report varies, at most one of which an estimator has."""
 
 TINY = 1e-300
-"""A length below which a vector has no direction: its cosine is 0."""
+"""A vector shorter than this has no direction: its cosine is 0."""
 
 
 def gradient_report(
     estimators: Iterable[Estimator] | Mapping[str, Estimator],
     distribution: Distribution,
-    f: Function,
+    f: SampleFunction,
     *,
     samples: int = 1000,
     temperatures: Sequence[float] | None = None,
@@ -41,29 +42,29 @@ def gradient_report(
     """Measures estimators against the exact gradient with respect to the logits.
 
     Args:
-        estimators: of `relaxit_torch.estimators`, or anything that is called as these are. With
-            options: `functools.partial(gumbel_rao, samples=100)`. A mapping gives names; otherwise
-            they are those of the functions, with the options that are not temperatures.
-        distribution: see `relaxit_torch.estimators`; its logits need not require a gradient.
-        f: likewise. Its own parameters get no gradient.
-        samples: draws of each estimator, at least 2.
-        temperatures: a row for each, of estimators that have a `temperature` (or
-            `backward_temperature`) which no `partial` has fixed.
-        exact_gradient: of the sum of `f` over the batch, of the shape of the logits; by default
-            that of `exact`.
-        rescale: whether each estimator is multiplied by the number that gives its mean the length
-            of the exact gradient. Then only directions are compared, as an optimiser does that
-            adapts its step (Hooper, Shekhovtsov 2026). A mean of 0 stays 0.
-        chunk_size: how many draws are made at a time; all by default.
+        estimators: Functions of `relaxit_torch.estimators`, or with the same signature. Give
+            options by `functools.partial(gumbel_rao, samples=100)`, and names by a mapping. The
+            default name is the function's, with its options other than temperatures.
+        distribution: See `relaxit_torch.estimators`. Its logits need not require a gradient.
+        f: See `relaxit_torch.estimators`. The parameters of `f` get no gradient.
+        samples: The number of draws of each estimator, at least 2.
+        temperatures: An estimator with a `temperature` (or `backward_temperature`) that no
+            `partial` has fixed gets one row per temperature.
+        exact_gradient: The gradient of the sum of `f` over the batch, of the shape of the logits.
+            Default: computed by `exact`.
+        rescale: Whether each estimator is rescaled so that its mean has the exact gradient's norm.
+            Then only directions are compared, which is what matters to an optimiser with an
+            adaptive step (Hooper, Shekhovtsov 2026). A mean of 0 stays 0.
+        chunk_size: The number of draws that are made at once. Default: all.
 
     Returns:
-        The rows, in the order of the estimators and temperatures.
+        A report with its rows in the order of the estimators and temperatures.
 
     Raises:
-        TypeError, ValueError: what an estimator raises; see `relaxit_torch.estimators`.
-        ValueError: no temperatures, fewer than 2 samples, a chunk that is no positive integer,
-            estimators of the same name, an exact gradient of another shape, or, without one, too
-            many states for `exact`.
+        TypeError, ValueError: `distribution` or `f` is refused by an estimator.
+        ValueError: `temperatures` is empty, `samples` is below 2, `chunk_size` is not a positive
+            integer, two estimators have the same name, or `exact_gradient` has another shape. Or
+            it is None and an event has too many states for `exact`.
 
     Example:
         >>> import torch
@@ -78,9 +79,11 @@ def gradient_report(
         [('arm', False, 2.0), ('disarm', False, 2.0), ('exact', False, 8.0)]
         >>> report.rows[1].variance < report.rows[0].variance
         True
+        >>> print(report)  # doctest: +ELLIPSIS
+        estimator  temperature  bias_squared ...
     """
     if temperatures is not None and not len(temperatures):
-        raise ValueError("temperatures must be numbers or None, but got none")
+        raise ValueError("temperatures must be None or have an entry, but got none")
     if check_count("samples", samples) < 2:
         raise ValueError(f"samples must be an integer of at least 2, but got {samples}")
     chunk = samples if chunk_size is None else check_count("chunk_size", chunk_size)
@@ -116,7 +119,7 @@ def gradient_report(
 def _variants(
     estimators: Iterable[Estimator] | Mapping[str, Estimator], temperatures: Sequence[float] | None
 ) -> Iterator[tuple[str, float | None, Estimator]]:
-    """Name, temperature and function of each row."""
+    """The name, temperature and function of each row."""
     if not isinstance(estimators, Mapping):
         functions = list(estimators)
         estimators = {_name(function): function for function in functions}
@@ -139,7 +142,7 @@ def _variants(
 
 
 def _name(estimator: Estimator) -> str:
-    """That of the function, with the options that are not temperatures."""
+    """The name of the function, with its options other than temperatures."""
     if not isinstance(estimator, functools.partial):
         return getattr(estimator, "__name__", type(estimator).__name__)
     options = (f"{k}={v}" for k, v in estimator.keywords.items() if k not in TEMPERATURES)
@@ -154,7 +157,7 @@ def _number(temperature: Any) -> float | None:
 
 
 def _with_logits(distribution: Distribution, logits: Tensor) -> Distribution:
-    """A distribution of the same kind, whose batch has the additional dimensions of the logits."""
+    """The same distribution with other logits, which may have further batch dimensions."""
     validate_args = distribution._validate_args
     if isinstance(distribution, Independent):
         base = _with_logits(distribution.base_dist, logits)
@@ -168,11 +171,11 @@ def _draw(
     estimator: Estimator,
     distribution: Distribution,
     logits: Tensor,
-    f: Function,
+    f: SampleFunction,
     samples: int,
     chunk: int,
 ) -> tuple[Tensor, float, float]:
-    """Gradients `(samples, *logits.shape)`, evaluations of `f` and seconds for each draw."""
+    """Gradients `(samples, *logits.shape)`; evaluations of `f` and seconds per draw."""
     evaluations, gradients = 0, []
 
     def counted(value: Tensor) -> Tensor:
@@ -184,7 +187,7 @@ def _draw(
     start = _now(logits.device)
     for first in range(0, samples, chunk):
         size = min(chunk, samples - first)
-        # Every draw has logits of its own, so that each has its own gradient.
+        # Each draw has its own copy of the logits, and so its own gradient.
         leaf = logits.expand(size, *logits.shape).clone().requires_grad_()
         value = estimator(_with_logits(distribution, leaf), counted)
         (gradient,) = torch.autograd.grad(value.sum(), leaf)
@@ -208,12 +211,12 @@ def _moments(draws: Tensor, truth: Tensor, rescale: bool) -> dict[str, float]:
         draws, mean = scale * draws, scale * mean
     centred, bias = draws - mean, mean - truth
     variance = centred.square().sum() / (samples - 1)
-    if rescale:  # along the mean, whose length is given, it has no noise
+    if rescale:  # the norm of the mean is fixed, so it has no noise along its direction
         direction = mean / torch.linalg.vector_norm(mean)
         centred = centred - (centred @ direction).unsqueeze(-1) * direction
-    # The variance of |bias + e|^2, where the error e of the mean has the covariance C / n, is
-    # 4 bias C bias / n + 2 tr(C^2) / n^2. With C = X^T X / (n - 1) that trace is the squared norm
-    # of the smaller one of X^T X and X X^T.
+    # The error e of the mean has the covariance C / n. The variance of |bias + e|^2 is then
+    # 4 bias C bias / n + 2 tr(C^2) / n^2. With C = X^T X / (n - 1), tr(C^2) (n - 1)^2 is the
+    # squared norm of X^T X or X X^T, whichever is smaller.
     noise = centred.square().sum() / (samples - 1) / samples
     along = (centred @ bias).square().sum() / (samples - 1)
     gram = centred.mT @ centred if draws.shape[1] < samples else centred @ centred.mT

@@ -1,4 +1,4 @@
-"""What was measured of estimators, as a table that prints, converts and plots."""
+"""The measurements of several estimators: a table that prints, converts and plots."""
 
 from __future__ import annotations
 
@@ -9,43 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relaxit_torch.diagnostics.plane import bias_variance_plane
+from relaxit_torch.diagnostics.row import GradientRow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-@dataclass(frozen=True)
-class GradientRow:
-    """What was measured of one estimator at one temperature.
-
-    The gradients of all logits of the batch are one vector, that of the sum of `f`.
-    """
-
-    estimator: str
-    temperature: float | None
-    """None where the estimator has none, or several."""
-    bias_squared: float
-    """Squared distance of the mean from the exact gradient. What the noise of the mean adds is
-    subtracted, so that it may be a little below 0."""
-    bias_squared_stderr: float
-    """Its standard error: a bias that is not several times as large may be none."""
-    variance: float
-    """Sum of the variances of all entries of a single draw."""
-    mean_squared_error: float
-    """Of a single draw; up to noise, the sum of both."""
-    cosine_of_mean: float
-    """Between the mean of all draws and the exact gradient."""
-    mean_cosine: float
-    """The mean over draws of that of a single one, 0 for a draw that is 0."""
-    evaluations: float
-    """How many samples `f` is called on for a draw and batch element, counted."""
-    seconds: float
-    """Time of a draw, forward and backward, when many are drawn at once."""
-
-    @property
-    def has_bias(self) -> bool:
-        """Whether a bias was found: squared, above two standard errors."""
-        return self.bias_squared > 2 * self.bias_squared_stderr
 
 
 @dataclass(frozen=True)
@@ -54,7 +21,7 @@ class GradientReport:
 
     rows: tuple[GradientRow, ...]
     samples: int
-    """Draws of each estimator."""
+    """The number of draws of each estimator."""
 
     def __str__(self) -> str:
         head = tuple(field.name for field in fields(GradientRow))
@@ -69,7 +36,7 @@ class GradientReport:
         )
 
     def to_csv(self, path: str | Path | None = None) -> str:
-        """The table as comma-separated values, all digits; also written to `path` if given."""
+        """The table as comma-separated values with all digits. Also written to `path` if given."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(field.name for field in fields(GradientRow))
@@ -79,21 +46,21 @@ class GradientReport:
         return text.getvalue()
 
     def plot(self, path: str | Path | None = None, *, axes: Any = None) -> Figure:
-        """Draws the plane of squared bias and variance, a curve over temperature per estimator.
+        """Plots variance against squared bias, with one curve over temperature per estimator.
 
-        Both axes are logarithmic. Open markers, in a column of their own at the left, are estimates
-        whose squared bias is below two standard errors: none was found. The greatest temperature
-        of a curve has a larger marker. Estimators without variance are not on the plane.
+        Both axes are logarithmic. Open markers in a separate column at the left show estimators
+        without a measurable bias: below two standard errors. The largest temperature of a curve has
+        a larger marker. Estimators without variance are left out.
 
         Args:
-            path: where to save the picture, in the format of its suffix.
-            axes: matplotlib axes to draw on, of a new figure by default.
+            path: Where to save the figure. The suffix gives the format.
+            axes: The matplotlib axes to draw on. Default: a new figure.
 
         Returns:
             The figure.
 
         Raises:
-            ModuleNotFoundError: without matplotlib, of the extra `relaxit-torch[plot]`.
+            ModuleNotFoundError: matplotlib is missing. `relaxit-torch[plot]` installs it.
         """
         figure = bias_variance_plane(self.rows, axes)
         if path is not None:

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions.constraints import dependent_property
 
 from relaxit_torch.core import constraints, kl
 from relaxit_torch.core.families import BernoulliFamily
-from relaxit_torch.core.half_precision import in_float32
-from relaxit_torch.core.parameters import Parameter, check, exactly_one_of
+from relaxit_torch.core.parameters import Parameter, exactly_one_of
+from relaxit_torch.distributions import concrete
 from relaxit_torch.distributions.logit_binary_concrete import LogitBinaryConcrete
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.special import below_one, log, log_interior, log_logistic_density
-from relaxit_torch.numerics.straight_through import positive
+from relaxit_torch.numerics.kernels import log_logistic_density, positive
+from relaxit_torch.numerics.temperature import tempered
 
 
 class BinaryConcrete(BernoulliFamily):
@@ -63,7 +62,9 @@ class BinaryConcrete(BernoulliFamily):
         **BernoulliFamily.arg_constraints,
         "temperature": constraints.positive,
     }
-    noise_law = staticmethod(noise.logistic)
+    support = constraints.unit_interval
+    hard_support = constraints.boolean
+    base_noise = staticmethod(noise.logistic)
     temperature: Parameter
 
     def __init__(
@@ -78,12 +79,28 @@ class BinaryConcrete(BernoulliFamily):
         parameters["temperature"] = temperature
         super().__init__(parameters, hard=hard, validate_args=validate_args)
 
-    @dependent_property(is_discrete=False, event_dim=0)
-    def support(self) -> Any:
-        return constraints.boolean if self.hard else constraints.unit_interval
+    def _relax(self, noise: Tensor) -> Tensor:
+        return torch.sigmoid(tempered(self.logits + noise, self.temperature))
 
-    def harden(self, value: Tensor) -> Tensor:
-        return (value > 0.5).to(value.dtype)
+    def _relax_hard(self, noise: Tensor) -> Tensor:
+        return positive(tempered(self.logits + noise, self.temperature))
+
+    def _log_prob(self, value: Tensor) -> Tensor:
+        noise, log_slope = concrete.bit_noise(
+            value, self.logits, self.temperature, self._stored_dtype
+        )
+        return concrete.bit_log_density(noise, log_slope, self.temperature)
+
+    def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
+        # log c + log(1 - c) at the score is a logistic density there.
+        score = tempered(self.logits + noise, self.temperature)
+        return concrete.bit_log_density(noise, log_logistic_density(score), self.temperature)
+
+    def _cdf(self, value: Tensor) -> Tensor:
+        return torch.sigmoid(self.temperature * torch.logit(value) - self.logits)
+
+    def _icdf(self, value: Tensor) -> Tensor:
+        return torch.sigmoid(tempered(self.logits + torch.logit(value), self.temperature))
 
     def _log_space(self) -> LogitBinaryConcrete:
         return LogitBinaryConcrete(self.temperature, logits=self.logits, validate_args=False)
@@ -91,68 +108,9 @@ class BinaryConcrete(BernoulliFamily):
     def _from_log_space(self, value: Tensor) -> Tensor:
         return torch.sigmoid(value)
 
-    def _relax(self, noise: Tensor) -> Tensor:
-        return torch.sigmoid(self._tempered(self.logits + noise))
-
-    def _value(self, noise: Tensor) -> Tensor:
-        score = self._tempered(self.logits + noise)
-        return positive(score) if self.hard else torch.sigmoid(score)
-
-    def _log_prob(self, value: Tensor) -> Tensor:
-        return log_density(self, value)[0]
-
-    def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
-        return log_density_from_noise(self, noise)
-
-    @in_float32
-    def cdf(self, value: Tensor) -> Tensor:
-        if self.hard:
-            raise NotImplementedError("BinaryConcrete(hard=True) has no cdf: use discrete")
-        if self._validate_args:
-            check("value", value, self.support)
-        return torch.sigmoid(self.temperature * torch.logit(value) - self.logits)
-
-    @in_float32
-    def icdf(self, value: Tensor) -> Tensor:
-        if self.hard:
-            raise NotImplementedError("BinaryConcrete(hard=True) has no icdf: use discrete")
-        if self._validate_args:
-            check("value", value, constraints.unit_interval)
-        return torch.sigmoid((self.logits + torch.logit(value)) / self.temperature)
-
-
-class _Concrete(Protocol):
-    """What the density needs, of a number or of each entry of an event."""
-
-    temperature: Parameter
-    storage_dtype: torch.dtype
-
-    @property
-    def logits(self) -> Tensor: ...
-    def _per_event(self, parameter: Parameter) -> Parameter: ...
-
-
-def log_density(concrete: _Concrete, value: Tensor) -> tuple[Tensor, Tensor]:
-    """The log density of each entry of `value`, and the logistic noise that it comes from."""
-    temperature = concrete._per_event(concrete.temperature)
-    value = below_one(value, concrete.storage_dtype)
-    log_value, log_rest = log_interior(value, concrete.storage_dtype), torch.log1p(-value)
-    noise = temperature * (log_value - log_rest) - concrete.logits
-    return log(temperature) + log_logistic_density(noise) - log_value - log_rest, noise
-
-
-def log_density_from_noise(concrete: _Concrete, noise: Tensor) -> Tensor:
-    """The same from the logistic noise of each entry."""
-    temperature = concrete._per_event(concrete.temperature)
-    score = (concrete.logits + noise) / temperature
-    # The density of the score is that of the noise, stretched by the temperature.
-    return log(temperature) + log_logistic_density(noise) - log_logistic_density(score)
-
 
 @kl.exact(BinaryConcrete, BinaryConcrete)
 def _kl(p: BinaryConcrete, q: BinaryConcrete) -> Tensor:
-    """Maddison et al., appendix C.3: at one temperature, that of the logistic variables."""
-    if p.hard or q.hard:
-        return kl.of_discrete_laws(p, q)
+    """Maddison et al., appendix C.3: at one temperature, the logistic variables decide."""
     kl.require_equal("temperatures", p.temperature, q.temperature)
-    return kl.of_logistic(p.logits - q.logits)
+    return concrete.kl_of_logistic(p.logits - q.logits)

@@ -6,11 +6,11 @@ from torch.nn.functional import logsigmoid
 
 from relaxit_torch.core import constraints
 from relaxit_torch.core.families import CorrelatedFamily
-from relaxit_torch.core.half_precision import in_float32
 from relaxit_torch.core.parameters import exactly_one_of
 from relaxit_torch.core.relaxed_distribution import DiscreteDistribution
 from relaxit_torch.numerics import cholesky, noise
-from relaxit_torch.numerics.special import log_bivariate_ndtr, logit_ndtr, ndtri_expit
+from relaxit_torch.numerics.normal import logit_ndtr, ndtri_expit
+from relaxit_torch.numerics.quadrature import log_bivariate_ndtr
 
 
 class CorrelatedBernoulli(DiscreteDistribution, CorrelatedFamily):
@@ -52,7 +52,7 @@ class CorrelatedBernoulli(DiscreteDistribution, CorrelatedFamily):
     """
 
     support = constraints.boolean_vector
-    noise_law = staticmethod(noise.normal)
+    base_noise = staticmethod(noise.normal)
 
     def __init__(
         self,
@@ -91,11 +91,8 @@ class CorrelatedBernoulli(DiscreteDistribution, CorrelatedFamily):
                 "Estimate it by sampling, or take that of CorrelatedRelaxedBernoulli"
             )
 
-    @property
-    def mean(self) -> Tensor:
+    def _mean(self) -> Tensor:
         return self.probs
 
-    @property
-    @in_float32
-    def variance(self) -> Tensor:
+    def _variance(self) -> Tensor:
         return torch.sigmoid(self.logits) * torch.sigmoid(-self.logits)

@@ -9,11 +9,12 @@ from torch.distributions import Distribution
 from relaxit_torch.core import constraints, kl
 from relaxit_torch.core.families import CorrelatedFamily
 from relaxit_torch.core.parameters import Parameter, exactly_one_of
-from relaxit_torch.distributions import binary_concrete
+from relaxit_torch.distributions import concrete
 from relaxit_torch.distributions.correlated_bernoulli import CorrelatedBernoulli
 from relaxit_torch.numerics import cholesky, noise
-from relaxit_torch.numerics.fused_maps import coupled_logistic
-from relaxit_torch.numerics.special import logit_ndtr, ndtri_expit
+from relaxit_torch.numerics.kernels import log_logistic_density
+from relaxit_torch.numerics.normal import coupled_logistic, logit_ndtr, ndtri_expit
+from relaxit_torch.numerics.temperature import tempered
 
 
 class CorrelatedRelaxedBernoulli(CorrelatedFamily):
@@ -69,7 +70,7 @@ class CorrelatedRelaxedBernoulli(CorrelatedFamily):
         "temperature": constraints.positive,
     }
     support = constraints.unit_cube
-    noise_law = staticmethod(noise.normal)
+    base_noise = staticmethod(noise.normal)
     temperature: Parameter
 
     def __init__(
@@ -86,43 +87,55 @@ class CorrelatedRelaxedBernoulli(CorrelatedFamily):
         )
         super().__init__({**parameters, "temperature": temperature}, validate_args=validate_args)
 
-    @property
-    def discrete(self) -> Distribution:
-        return CorrelatedBernoulli(**self._coupled, validate_args=self._validate_args)
-
-    def harden(self, value: Tensor) -> Tensor:
-        return (value > 0.5).to(value.dtype)
+    def _discrete(self) -> Distribution:
+        given: dict[str, Any] = {
+            name: value for name, value in self._given.items() if name != "temperature"
+        }
+        coupled = CorrelatedBernoulli(**given, validate_args=self._validate_args)
+        return coupled.expand(self.batch_shape)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        coupled = coupled_logistic(self._factor, noise)
-        return torch.sigmoid(self._tempered(self.logits + coupled))
+        score = self.logits + coupled_logistic(self._factor, noise)
+        return torch.sigmoid(tempered(score, self._per_event(self.temperature)))
 
     def _log_prob(self, value: Tensor) -> Tensor:
-        marginal, logistic = binary_concrete.log_density(self, value)
-        normal = ndtri_expit(logistic)
-        factor = self._factor
-        return marginal.sum(-1) + _log_copula(factor, normal, cholesky.solution(factor, normal))
+        temperature = self._per_event(self.temperature)
+        logistic, log_slope = concrete.bit_noise(
+            value, self.logits, temperature, self._stored_dtype
+        )
+        normal, factor = ndtri_expit(logistic), self._factor
+        return self._log_density(
+            logistic, log_slope, normal, cholesky.solution(factor, normal), factor
+        )
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
         factor = self._factor
         normal = cholesky.product(factor, noise)
-        marginal = binary_concrete.log_density_from_noise(self, logit_ndtr(normal))
-        return marginal.sum(-1) + _log_copula(factor, normal, noise)
+        logistic = logit_ndtr(normal)
+        score = tempered(self.logits + logistic, self._per_event(self.temperature))
+        return self._log_density(logistic, log_logistic_density(score), normal, noise, factor)
 
-    @property
-    def _coupled(self) -> dict[str, Any]:
-        return {name: value for name, value in self._given.items() if name != "temperature"}
-
-
-def _log_copula(factor: Tensor, normal: Tensor, independent: Tensor) -> Tensor:
-    """The density of the normal copula at `normal = factor @ independent`."""
-    squares = normal.square().sum(-1) - independent.square().sum(-1)
-    return 0.5 * squares - cholesky.half_log_determinant(factor)
+    def _log_density(
+        self,
+        logistic: Tensor,
+        log_slope: Tensor,
+        normal: Tensor,
+        independent: Tensor,
+        factor: Tensor,
+    ) -> Tensor:
+        """The Binary Concrete densities of all entries, times the density of the copula."""
+        temperature = self._per_event(self.temperature)
+        marginal = concrete.bit_log_density(logistic, log_slope, temperature).sum(-1)
+        squares = normal.square().sum(-1) - independent.square().sum(-1)
+        return marginal + 0.5 * squares - cholesky.half_log_determinant(factor)
 
 
 @kl.exact(CorrelatedRelaxedBernoulli, CorrelatedRelaxedBernoulli)
 def _kl(p: CorrelatedRelaxedBernoulli, q: CorrelatedRelaxedBernoulli) -> Tensor:
-    """One map leads from the normal vectors to both, so that theirs is the divergence."""
+    """One map leads from the normal vectors to both, so that their divergence is the same."""
     kl.require_equal("temperatures", p.temperature, q.temperature)
     kl.require_equal("probabilities", p.logits, q.logits)
-    return kl.of_centred_normal(p._factor, q._factor).expand(p.batch_shape)
+    ratio = torch.linalg.solve_triangular(q._factor, p._factor, upper=False)
+    log_determinants = [cholesky.half_log_determinant(x._factor) for x in (p, q)]
+    squares = ratio.square().sum((-2, -1)) - p.event_shape[0]
+    return (0.5 * squares + log_determinants[1] - log_determinants[0]).expand(p.batch_shape)

@@ -5,19 +5,18 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution
 from torch.special import ndtr, ndtri
 
 from relaxit_torch.core import constraints, kl
-from relaxit_torch.core.half_precision import in_float32
-from relaxit_torch.core.parameters import Parameter, check
-from relaxit_torch.core.relaxed_distribution import RelaxedDistribution
+from relaxit_torch.core.families import BinaryFamily
+from relaxit_torch.core.parameters import Parameter
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.fused_maps import clip
-from relaxit_torch.numerics.special import log, log_ndtr, logit_ndtr, normal_moments_between
+from relaxit_torch.numerics.kernels import clip
+from relaxit_torch.numerics.normal import log_ndtr, logit_ndtr, normal_moments_between
+from relaxit_torch.numerics.special import log
 
 
-class GaussianRelaxedBernoulli(RelaxedDistribution):
+class GaussianRelaxedBernoulli(BinaryFamily):
     r"""A stochastic gate: a normal variable clipped to [0, 1].
 
     With $\epsilon \sim \mathrm{Normal}(0, 1)$,
@@ -57,7 +56,7 @@ class GaussianRelaxedBernoulli(RelaxedDistribution):
         "scale": constraints.positive,
     }
     support = constraints.unit_interval
-    noise_law = staticmethod(noise.normal)
+    base_noise = staticmethod(noise.normal)
     numbers = frozenset({"scale"})
     loc: Tensor
     scale: Parameter
@@ -68,85 +67,68 @@ class GaussianRelaxedBernoulli(RelaxedDistribution):
         super().__init__({"loc": loc, "scale": scale}, validate_args=validate_args)
 
     @property
-    def discrete(self) -> Distribution:
-        return Bernoulli(logits=self._logits_of_discrete(), validate_args=self._validate_args)
-
-    def harden(self, value: Tensor) -> Tensor:
-        return (value > 0.5).to(value.dtype)
-
-    @property
-    @in_float32
     def prob_nonzero(self) -> Tensor:
         """The probability that the gate is open, the penalty of Yamada et al., `(*batch)`."""
+        return self._evaluate("_prob_nonzero")
+
+    def _prob_nonzero(self) -> Tensor:
         return ndtr(self.loc / self.scale)
 
-    @in_float32
-    def _logits_of_discrete(self) -> Tensor:
+    def _discrete_logits(self) -> Tensor:
         return logit_ndtr((self.loc - 0.5) / self.scale)
 
     def _uniform(self) -> GaussianRelaxedBernoulli:
         return self._with(loc=torch.full_like(self.loc, 0.5))
 
     def _relax(self, noise: Tensor) -> Tensor:
-        return clip(self._at(noise))
+        if isinstance(self.scale, Tensor):
+            return clip(self.loc + self.scale * noise)
+        return clip(torch.add(self.loc, noise, alpha=self.scale))
 
     def _log_prob(self, value: Tensor) -> Tensor:
         z = (value - self.loc) / self.scale
         between = -0.5 * z.square() - 0.5 * math.log(2 * math.pi) - log(self.scale)
-        at_0, at_1 = log_ndtr(-self.loc / self.scale), log_ndtr((self.loc - 1) / self.scale)
+        at_0, at_1 = self._log_masses()
         return torch.where(value <= 0, at_0, torch.where(value >= 1, at_1, between))
 
-    @in_float32
-    def cdf(self, value: Tensor) -> Tensor:
-        if self._validate_args:
-            check("value", value, self.support)
+    def _cdf(self, value: Tensor) -> Tensor:
         return torch.where(value >= 1, 1.0, ndtr((value - self.loc) / self.scale))
 
-    @in_float32
-    def icdf(self, value: Tensor) -> Tensor:
-        if self._validate_args:
-            check("value", value, constraints.unit_interval)
-        return clip(self._at(ndtri(value)))
+    def _icdf(self, value: Tensor) -> Tensor:
+        return self._relax(ndtri(value))
 
-    @property
-    @in_float32
-    def mean(self) -> Tensor:
-        between, first, _ = self._partial_moments()
+    def _mean(self) -> Tensor:
+        between, first, _ = self._moments_between()
         return self.loc * between + self.scale * first + ndtr((self.loc - 1) / self.scale)
 
-    @property
-    @in_float32
-    def variance(self) -> Tensor:
-        between, first, second = self._partial_moments()
-        mean, scale = self.mean, self.scale
+    def _variance(self) -> Tensor:
+        between, first, second = self._moments_between()
+        mean, scale = self._mean(), self.scale
         shift = self.loc - mean
         inner = shift**2 * between + 2 * shift * scale * first + scale**2 * second
         at_0, at_1 = ndtr(-self.loc / scale), ndtr((self.loc - 1) / scale)
         return mean**2 * at_0 + (1 - mean) ** 2 * at_1 + inner
 
-    @in_float32
-    def entropy(self) -> Tensor:
-        between, _, second = self._partial_moments()
-        log_0, log_1 = log_ndtr(-self.loc / self.scale), log_ndtr((self.loc - 1) / self.scale)
+    def _entropy(self) -> Tensor:
+        between, _, second = self._moments_between()
+        log_0, log_1 = self._log_masses()
         inner = between * (log(self.scale) + 0.5 * math.log(2 * math.pi)) + second / 2
         return inner - log_0.exp() * log_0 - log_1.exp() * log_1
 
-    def _at(self, noise: Tensor) -> Tensor:
-        if isinstance(self.scale, Tensor):
-            return self.loc + self.scale * noise
-        return torch.add(self.loc, noise, alpha=self.scale)
+    def _log_masses(self) -> tuple[Tensor, Tensor]:
+        """The log-probabilities of 0 and of 1."""
+        return log_ndtr(-self.loc / self.scale), log_ndtr((self.loc - 1) / self.scale)
 
-    def _partial_moments(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Of the standard normal variable between the clipping points."""
+    def _moments_between(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Moments of the standard normal variable between the clipping points."""
         return normal_moments_between(-self.loc / self.scale, (1 - self.loc) / self.scale)
 
 
 @kl.exact(GaussianRelaxedBernoulli, GaussianRelaxedBernoulli)
 def _kl(p: GaussianRelaxedBernoulli, q: GaussianRelaxedBernoulli) -> Tensor:
-    """The two atoms, and the normal densities between them."""
-    between, first, second = p._partial_moments()
-    p_0, p_1 = log_ndtr(-p.loc / p.scale), log_ndtr((p.loc - 1) / p.scale)
-    q_0, q_1 = log_ndtr(-q.loc / q.scale), log_ndtr((q.loc - 1) / q.scale)
+    """The two point masses, and the normal densities between them."""
+    between, first, second = p._moments_between()
+    (p_0, p_1), (q_0, q_1) = p._log_masses(), q._log_masses()
     ratio, shift = p.scale / q.scale, (p.loc - q.loc) / q.scale
     # E[log p - log q] between: with x = mu_p + s_p z, the deviation from q is ratio z + shift.
     inner = -log(ratio) * between + 0.5 * (

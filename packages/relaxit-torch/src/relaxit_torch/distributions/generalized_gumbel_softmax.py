@@ -5,15 +5,19 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Geometric, NegativeBinomial, Poisson
-from torch.distributions.constraints import dependent_property
 
 from relaxit_torch.core import constraints, kl
 from relaxit_torch.core.families import OneHotFamily
-from relaxit_torch.core.half_precision import in_float32
-from relaxit_torch.core.parameters import Parameter, check_count
-from relaxit_torch.distributions.gumbel_softmax import GumbelSoftmax
+from relaxit_torch.core.parameters import Parameter
+from relaxit_torch.distributions.concrete import (
+    kl_of_categories,
+    log_density,
+    log_density_from_noise,
+)
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.special import log_prob_of_truncated_count
+from relaxit_torch.numerics.counts import log_prob_of_truncated_count
+from relaxit_torch.numerics.kernels import log_interior, one_hot
+from relaxit_torch.numerics.temperature import tempered
 
 
 class GeneralizedGumbelSoftmax(OneHotFamily):
@@ -72,7 +76,9 @@ class GeneralizedGumbelSoftmax(OneHotFamily):
         "rate": constraints.positive,
         "dispersion": constraints.non_negative,
     }
-    noise_law = staticmethod(noise.gumbel)
+    support = constraints.simplex
+    hard_support = constraints.one_hot
+    base_noise = staticmethod(noise.gumbel)
     numbers = frozenset({"temperature", "dispersion"})
     truncation: int
     temperature: Parameter
@@ -88,8 +94,12 @@ class GeneralizedGumbelSoftmax(OneHotFamily):
         hard: bool = False,
         validate_args: bool | None = None,
     ) -> None:
-        self.truncation = check_count("truncation", truncation)
-        parameters = {"temperature": temperature, "rate": rate, "dispersion": dispersion}
+        parameters = {
+            "truncation": truncation,
+            "temperature": temperature,
+            "rate": rate,
+            "dispersion": dispersion,
+        }
         super().__init__(parameters, hard=hard, validate_args=validate_args)
 
     @classmethod
@@ -109,66 +119,55 @@ class GeneralizedGumbelSoftmax(OneHotFamily):
             f"but got {type(distribution).__name__}"
         )
 
-    @dependent_property(is_discrete=False, event_dim=1)
-    def support(self) -> Any:
-        return constraints.one_hot if self.hard else constraints.simplex
-
     def count(self, value: Tensor) -> Tensor:
         """The count of relaxed or one-hot weights, `sum_k k value_k`: `(*shape, n)` to `(*shape)`."""
-        return value @ torch.arange(self.truncation, dtype=value.dtype, device=value.device)
+        counts = torch.arange(self.truncation, dtype=value.dtype, device=value.device)
+        return (value * counts).sum(-1)  # no matrix product, which autocast would lower
 
     @property
-    @in_float32
     def truncation_error(self) -> Tensor:
         r"""$P(X \ge n)$, by how much probabilities of the truncated count can differ, `(*batch)`."""
-        return self._log_probs(self.truncation + 1)[..., -1].exp().to(self.dtype)
+        return self._evaluate("_truncation_error")
 
     @property
-    @in_float32
     def logits(self) -> Tensor:
         r"""$\log \pi$, `(*batch, n)`."""
-        return self._log_probs(self.truncation).to(self.dtype)
+        return self._evaluate("_discrete_logits")
 
-    @property
-    def _logits_of_discrete(self) -> Tensor:
-        return self.logits
+    def _truncation_error(self) -> Tensor:
+        return self._log_probs(self.truncation + 1)[..., -1].exp()
+
+    def _discrete_logits(self) -> Tensor:
+        return self._log_probs(self.truncation)
 
     def _log_probs(self, values: int) -> Tensor:
         # In float64: in float32 the rounding of the others would move a tail of 0.01 by 1e-5.
         rate, dispersion = self.rate.double().unsqueeze(-1), self._per_event(self.dispersion)
-        return log_prob_of_truncated_count(values, rate, dispersion)
+        return log_prob_of_truncated_count(values, rate, dispersion).to(self.dtype)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        return self._weights._relax(noise)
+        return torch.softmax(self._scores(noise), -1)
 
-    def _value(self, noise: Tensor) -> Tensor:
-        return self._weights._value(noise)
+    def _relax_hard(self, noise: Tensor) -> Tensor:
+        return one_hot(self._scores(noise), -1)
+
+    def _scores(self, noise: Tensor) -> Tensor:
+        return tempered(self.logits + noise, self._per_event(self.temperature))
 
     def _log_prob(self, value: Tensor) -> Tensor:
-        return self._weights._log_prob(value)
+        log_value = log_interior(value, self._stored_dtype)
+        return log_density(log_value, value > 0, self.logits, self.temperature, log_value)
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
-        return self._weights._log_prob_from_noise(noise)
-
-    def _log_mass(self, value: Tensor) -> Tensor:
-        return self._weights._log_mass(value)
+        log_value = torch.log_softmax(self._scores(noise), -1)
+        return log_density_from_noise(noise, self.logits, self.temperature, log_value)
 
     def _infer_event_shape(self) -> torch.Size:
         return torch.Size((self.truncation,))
-
-    @property
-    def _weights(self) -> GumbelSoftmax:
-        law = GumbelSoftmax(
-            self.temperature, logits=self.logits, hard=self.hard, validate_args=False
-        )
-        law.storage_dtype = self.storage_dtype
-        return law
 
 
 @kl.exact(GeneralizedGumbelSoftmax, GeneralizedGumbelSoftmax)
 def _kl(p: GeneralizedGumbelSoftmax, q: GeneralizedGumbelSoftmax) -> Tensor:
     kl.require_equal("truncation", p.truncation, q.truncation)
-    if p.hard or q.hard:
-        return kl.of_discrete_laws(p, q)
     kl.require_equal("temperatures", p.temperature, q.temperature)
-    return kl.of_concrete(p.logits, q.logits)
+    return kl_of_categories(p.logits, q.logits)

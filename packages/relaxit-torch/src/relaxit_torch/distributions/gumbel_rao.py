@@ -7,11 +7,10 @@ from torch import Tensor
 
 from relaxit_torch.core import constraints
 from relaxit_torch.core.families import CategoricalFamily
-from relaxit_torch.core.parameters import Parameter, check_count, exactly_one_of
-from relaxit_torch.distributions.exp_gumbel_softmax import scores
-from relaxit_torch.distributions.gumbel_softmax import GumbelSoftmax
+from relaxit_torch.core.parameters import Parameter, exactly_one_of
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.straight_through import straight_through
+from relaxit_torch.numerics.kernels import straight_through
+from relaxit_torch.numerics.temperature import tempered
 
 
 class GumbelRao(CategoricalFamily):
@@ -65,7 +64,7 @@ class GumbelRao(CategoricalFamily):
         "samples": constraints.count,
     }
     support = constraints.one_hot
-    noise_law = staticmethod(noise.gumbel)
+    base_noise = staticmethod(noise.gumbel)
     hard = True
     temperature: Parameter
     samples: int
@@ -78,33 +77,31 @@ class GumbelRao(CategoricalFamily):
         samples: int = 10,
         validate_args: bool | None = None,
     ) -> None:
-        self.samples = check_count("samples", samples)
         parameters = exactly_one_of(probs=probs, logits=logits)
-        parameters["temperature"] = temperature
+        parameters.update(temperature=temperature, samples=samples)
         super().__init__(parameters, validate_args=validate_args)
 
     def _relax(self, noise: Tensor) -> Tensor:
         return self._mean_given(self._choose(noise), noise)
 
-    def _value(self, noise: Tensor) -> Tensor:
+    def _relax_hard(self, noise: Tensor) -> Tensor:
         choice = self._choose(noise)
         return straight_through(choice, self._mean_given(choice, noise))
 
     def _choose(self, noise: Tensor) -> Tensor:
-        return self.harden(self.logits.detach() + noise[..., 0, :])
+        return self._harden(self.logits.detach() + noise[..., 0, :])
 
     def _mean_given(self, choice: Tensor, noise: Tensor) -> Tensor:
         """The mean of the relaxed samples whose noise is drawn given the choice."""
-        possible = self.possible.unsqueeze(-2)
-        log_probs = torch.log_softmax(self.logits.detach(), -1).unsqueeze(-2)
+        logits, temperature = self.logits.unsqueeze(-2), self._per_event(self.temperature)
+        possible = logits > -torch.inf
+        log_probs = torch.log_softmax(logits.detach(), -1)
         log_probs = torch.where(possible, log_probs, 0)  # impossible ones are masked below
         given = perturbed_given(choice.unsqueeze(-2), log_probs, noise[..., 1:, :])
-        temperature = self.temperature
+        constant = given - torch.where(possible, logits.detach(), 0)
         if isinstance(temperature, Tensor):
             temperature = temperature.unsqueeze(-1)
-        rows = GumbelSoftmax(temperature, logits=self.logits.unsqueeze(-2), validate_args=False)
-        constant = given - torch.where(possible, self.logits.detach().unsqueeze(-2), 0)
-        return torch.softmax(scores(rows, constant), -1).mean(-2)
+        return torch.softmax(tempered(logits + constant, temperature), -1).mean(-2)
 
     @property
     def _noise_event_shape(self) -> torch.Size:
@@ -112,10 +109,10 @@ class GumbelRao(CategoricalFamily):
 
 
 def perturbed_given(choice: Tensor, log_probs: Tensor, gumbel: Tensor) -> Tensor:
-    """Log-probabilities with Gumbel noise of the law given that the greatest is `choice`.
+    """Log-probabilities plus Gumbel noise, drawn given that the largest of them is `choice`.
 
-    That one is Gumbel(0, 1), as the probabilities have a sum of 1; the others are cut off there.
+    The largest is Gumbel(0, 1), as the probabilities have a sum of 1. The others are cut off there.
     """
-    greatest = (choice * gumbel).sum(-1, keepdim=True)
-    others = -torch.logaddexp(-gumbel - log_probs, -greatest)
-    return torch.where(choice > 0, greatest, others)
+    largest = (choice * gumbel).sum(-1, keepdim=True)
+    others = -torch.logaddexp(-gumbel - log_probs, -largest)
+    return torch.where(choice > 0, largest, others)

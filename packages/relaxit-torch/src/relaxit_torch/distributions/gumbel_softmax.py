@@ -4,20 +4,19 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions.constraints import dependent_property
 
 from relaxit_torch.core import constraints, kl
 from relaxit_torch.core.families import CategoricalFamily
 from relaxit_torch.core.parameters import Parameter, exactly_one_of
-from relaxit_torch.distributions.exp_gumbel_softmax import (
-    ExpGumbelSoftmax,
+from relaxit_torch.distributions.concrete import (
+    kl_of_categories,
     log_density,
     log_density_from_noise,
-    scores,
 )
+from relaxit_torch.distributions.exp_gumbel_softmax import ExpGumbelSoftmax
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.special import log_interior
-from relaxit_torch.numerics.straight_through import one_hot
+from relaxit_torch.numerics.kernels import log_interior, one_hot
+from relaxit_torch.numerics.temperature import tempered
 
 
 class GumbelSoftmax(CategoricalFamily):
@@ -74,8 +73,10 @@ class GumbelSoftmax(CategoricalFamily):
         "temperature": constraints.positive,
         "backward_temperature": constraints.positive,
     }
+    support = constraints.simplex
+    hard_support = constraints.one_hot
     numbers = frozenset({"temperature", "backward_temperature"})
-    noise_law = staticmethod(noise.gumbel)
+    base_noise = staticmethod(noise.gumbel)
     temperature: Parameter
     backward_temperature: Parameter | None = None
 
@@ -95,9 +96,28 @@ class GumbelSoftmax(CategoricalFamily):
             parameters["backward_temperature"] = backward_temperature
         super().__init__(parameters, hard=hard, validate_args=validate_args)
 
-    @dependent_property(is_discrete=False, event_dim=1)
-    def support(self) -> Any:
-        return constraints.one_hot if self.hard else constraints.simplex
+    def _relax(self, noise: Tensor) -> Tensor:
+        value = torch.softmax(self._scores(noise, self.temperature), -1)
+        if self.backward_temperature is None:
+            return value
+        slope = torch.softmax(self._scores(noise, self.backward_temperature), -1)
+        return value.detach() + (slope - slope.detach())
+
+    def _relax_hard(self, noise: Tensor) -> Tensor:
+        # The hard value is the same at every temperature.
+        backward = self.backward_temperature
+        return one_hot(self._scores(noise, self.temperature if backward is None else backward), -1)
+
+    def _scores(self, noise: Tensor, temperature: Parameter) -> Tensor:
+        return tempered(self.logits + noise, self._per_event(temperature))
+
+    def _log_prob(self, value: Tensor) -> Tensor:
+        log_value = log_interior(value, self._stored_dtype)
+        return log_density(log_value, value > 0, self.logits, self.temperature, log_value)
+
+    def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
+        log_value = torch.log_softmax(self._scores(noise, self.temperature), -1)
+        return log_density_from_noise(noise, self.logits, self.temperature, log_value)
 
     def _log_space(self) -> ExpGumbelSoftmax:
         return ExpGumbelSoftmax(self.temperature, logits=self.logits, validate_args=False)
@@ -105,38 +125,8 @@ class GumbelSoftmax(CategoricalFamily):
     def _from_log_space(self, value: Tensor) -> Tensor:
         return value.exp()
 
-    def _relax(self, noise: Tensor) -> Tensor:
-        return torch.softmax(scores(self, noise), -1)
-
-    def _value(self, noise: Tensor) -> Tensor:
-        if self.backward_temperature is not None:
-            return self._decoupled(noise, self.backward_temperature)
-        return one_hot(scores(self, noise)) if self.hard else self._relax(noise)
-
-    def _decoupled(self, noise: Tensor, backward_temperature: Parameter) -> Tensor:
-        """The value, with the gradient of that at the other temperature."""
-        backward = GumbelSoftmax(
-            backward_temperature, logits=self.logits, hard=self.hard, validate_args=False
-        )
-        slope = backward._value(noise)
-        # A hard one is the same at every temperature.
-        return slope if self.hard else self._relax(noise).detach() + (slope - slope.detach())
-
-    def _log_prob(self, value: Tensor) -> Tensor:
-        log_value = log_interior(value, self.storage_dtype)
-        possible = self.possible
-        density = log_density(self, possible, log_value, log_value)
-        contradicted = torch.where(possible, 0, value).sum(-1) > 0
-        return torch.where(contradicted, -torch.inf, density)
-
-    def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
-        log_value = torch.log_softmax(scores(self, noise), -1)
-        return log_density_from_noise(self, noise, log_value)
-
 
 @kl.exact(GumbelSoftmax, GumbelSoftmax)
 def _kl(p: GumbelSoftmax, q: GumbelSoftmax) -> Tensor:
-    if p.hard or q.hard:
-        return kl.of_discrete_laws(p, q)
     kl.require_equal("temperatures", p.temperature, q.temperature)
-    return kl.of_concrete(p.logits, q.logits)
+    return kl_of_categories(p.logits, q.logits)

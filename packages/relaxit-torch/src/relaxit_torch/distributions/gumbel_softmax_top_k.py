@@ -4,19 +4,22 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions.constraints import dependent_property
 
 from relaxit_torch.core import constraints, kl
 from relaxit_torch.core.families import RowsFamily
 from relaxit_torch.core.parameters import Parameter, exactly_one_of
 from relaxit_torch.core.relaxed_distribution import Shape
 from relaxit_torch.distributions import rows
-from relaxit_torch.distributions.exp_gumbel_softmax import scores
-from relaxit_torch.distributions.gumbel_softmax import GumbelSoftmax
+from relaxit_torch.distributions.concrete import (
+    kl_of_categories,
+    log_density,
+    log_density_from_noise,
+)
 from relaxit_torch.distributions.plackett_luce import PlackettLuce
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.straight_through import straight_through
-from relaxit_torch.numerics.top_k import greatest, hardmax
+from relaxit_torch.numerics.kernels import hardmax, log_interior, straight_through
+from relaxit_torch.numerics.temperature import tempered
+from relaxit_torch.numerics.top_k import sum_of_softmaxes, top_k_indices
 
 
 class GumbelSoftmaxTopK(RowsFamily):
@@ -71,9 +74,11 @@ class GumbelSoftmaxTopK(RowsFamily):
         **RowsFamily.arg_constraints,
         "temperature": constraints.positive,
     }
-    noise_law = staticmethod(noise.gumbel)
-    switches = ("hard", "independent_noise")
+    support = constraints.simplex_rows
+    hard_support = constraints.arrangement
+    base_noise = staticmethod(noise.gumbel)
     temperature: Parameter
+    independent_noise: bool
 
     def __init__(
         self,
@@ -85,20 +90,20 @@ class GumbelSoftmaxTopK(RowsFamily):
         independent_noise: bool = False,
         validate_args: bool | None = None,
     ) -> None:
-        self.independent_noise = independent_noise
         parameters = exactly_one_of(probs=probs, logits=logits)
         parameters["temperature"] = temperature
-        super().__init__(k, parameters, hard=hard, validate_args=validate_args)
+        super().__init__(
+            k,
+            parameters,
+            hard=hard,
+            independent_noise=independent_noise,
+            validate_args=validate_args,
+        )
 
-    @dependent_property(is_discrete=False, event_dim=2)
-    def support(self) -> Any:
-        return constraints.arrangement if self.hard else constraints.simplex_rows
-
-    @property
-    def discrete(self) -> PlackettLuce:
+    def _discrete(self) -> PlackettLuce:
         return PlackettLuce(self.k, logits=self.logits, validate_args=self._validate_args)
 
-    def harden(self, value: Tensor) -> Tensor:
+    def _harden(self, value: Tensor) -> Tensor:
         return rows.harden(value)
 
     def khot(self, value: Tensor) -> Tensor:
@@ -110,20 +115,19 @@ class GumbelSoftmaxTopK(RowsFamily):
 
         Costs a softmax and a top-k, whatever `k` is. Shape `(*sample_shape, *batch_shape, K)`.
         """
-        return self.relax_khot(self._working.noise(sample_shape))
+        return self.relax_khot(self._in_float32().noise(sample_shape))
 
     def relax_khot(self, noise: Tensor) -> Tensor:
         """`khot(relax(noise))`, as `rsample_khot` computes it."""
-        if self.independent_noise:
-            return self.khot(self.relax(noise))
         self._check_shape("noise", noise, self._noise_event_shape)
-        working = self._working
-        return working._relax_khot(noise.to(working.dtype)).to(self.dtype)
+        return self._evaluate("_relax_khot", noise)
 
     def _relax_khot(self, noise: Tensor) -> Tensor:
-        score = scores(self._rows(), noise.unsqueeze(-2)).squeeze(-2)
-        order = greatest(score, self.k)
-        soft = rows.sum_of_softmaxes(score, order)
+        if self.independent_noise:
+            return self.khot(self._value(noise))
+        score = tempered(self.logits + noise, self._per_row)
+        order = top_k_indices(score, self.k)
+        soft = sum_of_softmaxes(score, order)
         if not self.hard:
             return soft
         return straight_through(torch.zeros_like(soft).scatter(-1, order, 1.0), soft)
@@ -131,50 +135,61 @@ class GumbelSoftmaxTopK(RowsFamily):
     def _relax(self, noise: Tensor) -> Tensor:
         return torch.softmax(self._masked_scores(noise), -1)
 
-    def _relax_hard(self, noise: Tensor, soft: Tensor) -> Tensor:
-        # Not from `soft`, which at a high temperature is rounded to ties.
-        of_rows = noise if self.independent_noise else noise.unsqueeze(-2)
-        score = self.logits.unsqueeze(-2) + of_rows
-        masked = rows.without_earlier_choices(score.expand(*score.shape[:-2], *self.event_shape))
-        return hardmax(masked)
+    def _relax_hard(self, noise: Tensor) -> Tensor:
+        # Not from the relaxed rows, which at a high temperature are rounded to ties.
+        hard = hardmax(
+            self._without_earlier_choices(self.logits.unsqueeze(-2) + self._by_rows(noise))
+        )
+        return straight_through(hard, self._relax(noise))
 
     def _log_prob(self, value: Tensor) -> Tensor:
-        hard = self.harden(value)
+        hard = self._harden(value)
         taken = hard.cumsum(-2) > hard
+        logits = self.logits.unsqueeze(-2)
         if self.independent_noise:
-            return self._rows(taken)._log_prob(value).sum(-1)
-        density = self._rows()._log_prob(value[..., :1, :]).squeeze(-1)
-        return torch.where(
-            rows.follow_from_first(value, taken, self.storage_dtype), density, -torch.inf
-        )
+            return self._log_density(value, logits.masked_fill(taken, -torch.inf)).sum(-1)
+        density = self._log_density(value[..., :1, :], logits).squeeze(-1)
+        follows = rows.follow_from_first(value, taken, self._stored_dtype)
+        return torch.where(follows, density, -torch.inf)
+
+    def _log_density(self, value: Tensor, logits: Tensor) -> Tensor:
+        """The Gumbel-Softmax density of each row, `(*shape, rows)`."""
+        log_value = log_interior(value, self._stored_dtype)
+        return log_density(log_value, value > 0, logits, self._per_row, log_value)
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
-        if not self.independent_noise:
-            return self._rows()._log_prob_from_noise(noise.unsqueeze(-2)).squeeze(-1)
-        taken = self._masked_scores(noise) == -torch.inf
-        return self._rows(taken)._log_prob_from_noise(noise).sum(-1)
+        if self.independent_noise:
+            score = self._masked_scores(noise)
+            logits = self.logits.unsqueeze(-2).masked_fill(score == -torch.inf, -torch.inf)
+        else:  # the first row is enough
+            noise, logits = noise.unsqueeze(-2), self.logits.unsqueeze(-2)
+            score = tempered(logits + noise, self._per_event(self.temperature))
+        log_value = torch.log_softmax(score, -1)
+        return log_density_from_noise(noise, logits, self._per_row, log_value).sum(-1)
 
     def _log_mass(self, value: Tensor) -> Tensor:
         # Linear in each row, given those before it: its logarithms are those of its entries.
         logits = torch.where(self.possible, self.logits, 0).unsqueeze(-2)
         linear = ((value - value.detach()) * logits).sum((-2, -1))
-        return self.discrete.log_prob(value.detach()) + linear
+        return self._discrete().log_prob(value.detach()) + linear
 
     def _masked_scores(self, noise: Tensor) -> Tensor:
-        of_rows = noise if self.independent_noise else noise.unsqueeze(-2)
-        score = scores(self._rows(), of_rows)
+        score = self.logits.unsqueeze(-2) + self._by_rows(noise)
+        return self._without_earlier_choices(tempered(score, self._per_event(self.temperature)))
+
+    def _without_earlier_choices(self, score: Tensor) -> Tensor:
+        """Scores of each row, with -inf where an earlier row has its largest one."""
         return rows.without_earlier_choices(score.expand(*score.shape[:-2], *self.event_shape))
 
-    def _rows(self, taken: Tensor | None = None) -> GumbelSoftmax:
-        """The law of rows, one or all of them, on the categories that are left to each."""
-        temperature, logits = self.temperature, self.logits.unsqueeze(-2)
-        if isinstance(temperature, Tensor):
-            temperature = temperature.unsqueeze(-1)
-        if taken is not None:
-            logits = logits.masked_fill(taken, -torch.inf)
-        law = GumbelSoftmax(temperature, logits=logits, validate_args=False)
-        law.storage_dtype = self.storage_dtype
-        return law
+    @property
+    def _per_row(self) -> Parameter:
+        """The temperature of each row, `(*batch, 1)`, or a number."""
+        temperature = self.temperature
+        return temperature.unsqueeze(-1) if isinstance(temperature, Tensor) else temperature
+
+    def _by_rows(self, noise: Tensor) -> Tensor:
+        """The noise of each row, `(*shape, k, K)` or the one for all, `(*shape, 1, K)`."""
+        return noise if self.independent_noise else noise.unsqueeze(-2)
 
     @property
     def _noise_event_shape(self) -> torch.Size:
@@ -183,9 +198,9 @@ class GumbelSoftmaxTopK(RowsFamily):
 
 @kl.exact(GumbelSoftmaxTopK, GumbelSoftmaxTopK)
 def _kl(p: GumbelSoftmaxTopK, q: GumbelSoftmaxTopK) -> Tensor:
-    """That of the first rows, of which the others are functions; none with rows of own noise."""
-    if p.hard or q.hard or p.independent_noise or q.independent_noise:
+    """The first rows decide, of which the others are functions; none with rows of own noise."""
+    if p.independent_noise or q.independent_noise:
         raise kl.no_exact_form(p, q)
     kl.require_equal("k", p.k, q.k)
     kl.require_equal("temperatures", p.temperature, q.temperature)
-    return kl.of_concrete(p.logits, q.logits)
+    return kl_of_categories(p.logits, q.logits)

@@ -4,16 +4,15 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution
 from torch.nn.functional import logsigmoid
 
 from relaxit_torch.core import constraints
 from relaxit_torch.core.families import BernoulliFamily
-from relaxit_torch.core.half_precision import in_float32
-from relaxit_torch.core.parameters import Parameter, check, exactly_one_of
+from relaxit_torch.core.parameters import Parameter, exactly_one_of
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.fused_maps import clip, hard_sigmoid
-from relaxit_torch.numerics.special import log, log_logistic_density
+from relaxit_torch.numerics.kernels import clip, hard_sigmoid, log_logistic_density
+from relaxit_torch.numerics.special import log
+from relaxit_torch.numerics.temperature import tempered
 
 
 class HardConcrete(BernoulliFamily):
@@ -65,7 +64,7 @@ class HardConcrete(BernoulliFamily):
         "high": constraints.above_one,
     }
     support = constraints.unit_interval
-    noise_law = staticmethod(noise.logistic)
+    base_noise = staticmethod(noise.logistic)
     numbers = frozenset({"temperature", "low", "high"})
     temperature: Parameter
     low: Parameter
@@ -85,34 +84,32 @@ class HardConcrete(BernoulliFamily):
         super().__init__(parameters, validate_args=validate_args)
 
     @property
-    def discrete(self) -> Distribution:
-        logits = self.logits - self.temperature * (log(0.5 - self.low) - log(self.high - 0.5))
-        return Bernoulli(logits=logits, validate_args=self._validate_args)
-
-    def harden(self, value: Tensor) -> Tensor:
-        return (value > 0.5).to(value.dtype)
-
-    @property
-    @in_float32
     def prob_nonzero(self) -> Tensor:
         """The probability that the gate is open, the L0 penalty of Louizos et al., `(*batch)`."""
-        return torch.sigmoid(-self._logit_of_mass_at_0())
+        return self._evaluate("_prob_nonzero")
 
     @property
-    @in_float32
     def deterministic_gate(self) -> Tensor:
         """The gate of test time: the stretched and clipped probability, `(*batch)`."""
+        return self._evaluate("_deterministic_gate")
+
+    def _prob_nonzero(self) -> Tensor:
+        return torch.sigmoid(-self._logit_of_mass_at_0())
+
+    def _deterministic_gate(self) -> Tensor:
         return clip((self.high - self.low) * self.probs + self.low)
 
+    def _discrete_logits(self) -> Tensor:
+        return self.logits - self._logit_of_middle()
+
     def _uniform(self) -> HardConcrete:
-        logits = self.temperature * (log(0.5 - self.low) - log(self.high - 0.5))
-        return self._with(logits=torch.zeros_like(self.logits) + logits)
+        return self._with(logits=torch.zeros_like(self.logits) + self._logit_of_middle())
 
     def _relax(self, noise: Tensor) -> Tensor:
         score, temperature = self.logits + noise, self.temperature
-        # A number is left to the backward pass, which has a factor to multiply by.
+        # The kernel takes a number, and its backward pass has a factor to multiply it by.
         if isinstance(temperature, Tensor):
-            score, temperature = score / temperature, 1.0
+            score, temperature = tempered(score, temperature), 1.0
         return hard_sigmoid(score, self.low, self.high, temperature)
 
     def _log_prob(self, value: Tensor) -> Tensor:
@@ -124,19 +121,12 @@ class HardConcrete(BernoulliFamily):
         at_0, at_1 = logsigmoid(self._logit_of_mass_at_0()), logsigmoid(self._logit_of_mass_at_1())
         return torch.where(value <= 0, at_0, torch.where(value >= 1, at_1, between))
 
-    @in_float32
-    def cdf(self, value: Tensor) -> Tensor:
-        if self._validate_args:
-            check("value", value, self.support)
+    def _cdf(self, value: Tensor) -> Tensor:
         log_ratio = (value - self.low).log() - (self.high - value).log()
-        return torch.where(
-            value >= 1, 1.0, torch.sigmoid(self.temperature * log_ratio - self.logits)
-        )
+        below = torch.sigmoid(self.temperature * log_ratio - self.logits)
+        return torch.where(value >= 1, 1.0, below)
 
-    @in_float32
-    def icdf(self, value: Tensor) -> Tensor:
-        if self._validate_args:
-            check("value", value, constraints.unit_interval)
+    def _icdf(self, value: Tensor) -> Tensor:
         return self._relax(torch.logit(value))
 
     def _logit_of_mass_at_0(self) -> Tensor:
@@ -144,3 +134,7 @@ class HardConcrete(BernoulliFamily):
 
     def _logit_of_mass_at_1(self) -> Tensor:
         return self.logits - self.temperature * (log(1 - self.low) - log(self.high - 1))
+
+    def _logit_of_middle(self) -> Parameter:
+        """The log-odds at which a gate is as often above 1/2 as below."""
+        return self.temperature * (log(0.5 - self.low) - log(self.high - 0.5))

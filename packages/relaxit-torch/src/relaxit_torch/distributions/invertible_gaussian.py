@@ -8,10 +8,12 @@ from torch import Tensor
 
 from relaxit_torch.core import constraints, kl
 from relaxit_torch.core.families import OneHotFamily
-from relaxit_torch.core.half_precision import in_float32
 from relaxit_torch.core.parameters import Parameter
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.special import log, log_interior, log_prob_of_greatest
+from relaxit_torch.numerics.kernels import log_interior
+from relaxit_torch.numerics.quadrature import log_prob_of_largest
+from relaxit_torch.numerics.special import log
+from relaxit_torch.numerics.temperature import tempered
 
 
 class InvertibleGaussian(OneHotFamily):
@@ -63,7 +65,7 @@ class InvertibleGaussian(OneHotFamily):
         "delta": constraints.positive,
     }
     support = constraints.simplex
-    noise_law = staticmethod(noise.normal)
+    base_noise = staticmethod(noise.normal)
     numbers = frozenset({"temperature", "delta"})
     temperature: Parameter
     loc: Tensor
@@ -88,37 +90,34 @@ class InvertibleGaussian(OneHotFamily):
     def _noise_event_shape(self) -> torch.Size:
         return self.loc.shape[-1:]
 
-    @property
-    @in_float32
-    def _logits_of_discrete(self) -> Tensor:
-        # Category k is chosen where z_k is the greatest and above temperature * log(delta).
-        threshold = self._per_event(self.temperature) * self._per_event(log(self.delta))
-        return log_prob_of_greatest(self.loc - threshold, self.scale)
+    def _discrete_logits(self) -> Tensor:
+        # Category k is chosen where z_k is the largest and above temperature * log(delta).
+        threshold = self._per_event(self.temperature) * self._log_delta
+        return log_prob_of_largest(self.loc - threshold, self.scale)
 
     def _uniform(self) -> InvertibleGaussian:
         # Of scale 1: P(all K - 1 variables are below the threshold) = 1 / K.
-        size, threshold = self.loc.shape[-1], self.temperature * log(self.delta)
+        size, threshold = self.loc.shape[-1], self._per_event(self.temperature) * self._log_delta
         quantile = torch.special.ndtri(torch.full_like(self.loc, (size + 1.0) ** (-1 / size)))
-        loc = self._per_event(threshold) - quantile
-        return self._with(loc=loc, scale=torch.ones_like(loc))
+        return self._with(loc=threshold - quantile, scale=torch.ones_like(self.loc))
 
     def _relax(self, noise: Tensor) -> Tensor:
         return torch.softmax(self._scores(noise), -1)
 
     def _log_prob(self, value: Tensor) -> Tensor:
-        log_value = log_interior(value, self.storage_dtype)
+        log_value = log_interior(value, self._stored_dtype)
         log_ratio = log_value[..., :-1] - log_value[..., -1:]
-        z = self._per_event(self.temperature) * (log_ratio + self._per_event(log(self.delta)))
+        z = self._per_event(self.temperature) * (log_ratio + self._log_delta)
         return self._log_density((z - self.loc) / self.scale, log_value)
 
     def _log_prob_from_noise(self, noise: Tensor) -> Tensor:
         return self._log_density(noise, torch.log_softmax(self._scores(noise), -1))
 
     def _scores(self, noise: Tensor) -> Tensor:
-        """Those of a softmax, `(*shape, K)`; the last is 0."""
-        log_odds = self._tempered(self.loc + self.scale * noise)
+        """The scores of the softmax, `(*shape, K)`; the last is 0."""
+        log_odds = tempered(self.loc + self.scale * noise, self._per_event(self.temperature))
         if isinstance(self.delta, Tensor) or self.delta != 1:
-            log_odds = log_odds - self._per_event(log(self.delta))
+            log_odds = log_odds - self._log_delta
         return torch.cat([log_odds, torch.zeros_like(log_odds[..., :1])], -1)
 
     def _log_density(self, noise: Tensor, log_value: Tensor) -> Tensor:
@@ -127,13 +126,19 @@ class InvertibleGaussian(OneHotFamily):
         return (log_normal + log_slope).sum(-1) - log_value.sum(-1)
 
     @property
+    def _log_delta(self) -> Parameter:
+        return self._per_event(log(self.delta))
+
+    @property
     def _log_odds(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of `log c_k - log c_K`, which are normal."""
-        temperature, shift = self._per_event(self.temperature), self._per_event(log(self.delta))
-        return self.loc / temperature - shift, self.scale / temperature
+        temperature = self._per_event(self.temperature)
+        return tempered(self.loc, temperature) - self._log_delta, tempered(self.scale, temperature)
 
 
 @kl.exact(InvertibleGaussian, InvertibleGaussian)
 def _kl(p: InvertibleGaussian, q: InvertibleGaussian) -> Tensor:
-    """That of the log-odds: one map leads from them to the values, whatever the parameters."""
-    return kl.of_normal(*p._log_odds, *q._log_odds).sum(-1)
+    """One map leads from the log-odds to the values, whatever the parameters."""
+    (p_loc, p_scale), (q_loc, q_scale) = p._log_odds, q._log_odds
+    ratio, shift = p_scale / q_scale, (p_loc - q_loc) / q_scale
+    return (0.5 * (ratio.square() - 1 + shift.square()) - ratio.log()).sum(-1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
 import torch
@@ -7,12 +8,12 @@ from torch import Tensor
 from torch.distributions import Dirichlet, Distribution, register_kl
 
 from relaxit_torch.core import constraints, kl
-from relaxit_torch.core.half_precision import in_float32
 from relaxit_torch.core.parameters import derived, exactly_one_of
-from relaxit_torch.core.relaxed_distribution import RelaxedDistribution
+from relaxit_torch.core.relaxed_distribution import LOW_PRECISION, RelaxedDistribution
 from relaxit_torch.numerics import cholesky, log_ratios, noise
+from relaxit_torch.numerics.kernels import log_interior
 from relaxit_torch.numerics.log_ratios import Diagonal, Spread, Triangular
-from relaxit_torch.numerics.special import log_gamma_entropy, log_interior
+from relaxit_torch.numerics.special import log_gamma_entropy
 
 
 class LogisticNormalSoftmax(RelaxedDistribution):
@@ -62,9 +63,10 @@ class LogisticNormalSoftmax(RelaxedDistribution):
         "scale_tril": constraints.lower_cholesky,
     }
     support = constraints.simplex
-    noise_law = staticmethod(noise.normal)
+    base_noise = staticmethod(noise.normal)
     loc: Tensor
     scale: Tensor
+    _constant_factor: Tensor | None = None
 
     def __init__(
         self,
@@ -90,30 +92,35 @@ class LogisticNormalSoftmax(RelaxedDistribution):
         return self._spread.matrix().expand(*self.batch_shape, *2 * self.event_shape)
 
     @property
-    def discrete(self) -> Distribution:
-        raise NotImplementedError(
-            "LogisticNormalSoftmax relaxes no discrete distribution, at no temperature does it become "
-            "one; take InvertibleGaussian, whose argmax has known probabilities"
-        )
-
-    @property
-    @in_float32
     def projected_mean(self) -> Tensor:
         r"""$P \mu$ with $P = I - 1 1^T / K$: the part that the softmax sees, `(*batch, K)`."""
-        return self.loc - self.loc.mean(-1, keepdim=True)
+        return self._evaluate("_projected_mean")
 
     @property
-    @in_float32
     def projected_covariance(self) -> Tensor:
         r"""$P \Sigma P$, `(*batch, K, K)`."""
+        return self._evaluate("_projected_covariance")
+
+    @property
+    def projected_variance(self) -> Tensor:
+        """The diagonal of `projected_covariance`, `(*batch, K)`; of order K with `scale`."""
+        return self._evaluate("_projected_variance")
+
+    def _projected_mean(self) -> Tensor:
+        return self.loc - self.loc.mean(-1, keepdim=True)
+
+    def _projected_covariance(self) -> Tensor:
         centred = self.scale_tril - self.scale_tril.mean(-2, keepdim=True)
         return centred @ centred.mT
 
-    @property
-    @in_float32
-    def projected_variance(self) -> Tensor:
-        """The diagonal of `projected_covariance`, `(*batch, K)`; of order K with `scale`."""
+    def _projected_variance(self) -> Tensor:
         return self._spread.projected_variance().expand(self.loc.shape)
+
+    def _discrete(self) -> Distribution:
+        raise NotImplementedError(
+            "LogisticNormalSoftmax relaxes no discrete distribution: at no temperature does it "
+            "become one; take InvertibleGaussian, whose argmax has known probabilities"
+        )
 
     def _uniform(self) -> LogisticNormalSoftmax:
         loc = torch.zeros_like(self.loc)
@@ -123,7 +130,7 @@ class LogisticNormalSoftmax(RelaxedDistribution):
         return torch.softmax(self.loc + self._spread.product(noise), -1)
 
     def _log_prob(self, value: Tensor) -> Tensor:
-        log_value = log_interior(value, self.storage_dtype)
+        log_value = log_interior(value, self._stored_dtype)
         spread = self._spread
         white = log_ratios.whitened(spread, log_value - self.loc)
         return log_ratios.log_density(spread, white) - log_value.sum(-1)
@@ -133,24 +140,33 @@ class LogisticNormalSoftmax(RelaxedDistribution):
         log_value = torch.log_softmax(self.loc + spread.product(noise), -1)
         return log_ratios.log_density(spread, noise) - log_value.sum(-1)
 
+    def _set_parameters(self, given: Mapping[str, Any], batch_shape: torch.Size) -> None:
+        super()._set_parameters(given, batch_shape)
+        if self._constant_factor is None and self._dtype not in LOW_PRECISION:
+            self._constant_factor = cholesky.constant_factor(given.get("covariance_matrix"))
+
     @property
     def _spread(self) -> Spread:
-        if "scale" in vars(self):
+        given: Any = self._given  # not expanded: one factor may serve the whole batch
+        if "scale" in given:
             return Diagonal(self.scale)
-        return Triangular(cholesky.factor_of(self.__dict__, "covariance_matrix", "scale_tril"))
+        if "scale_tril" in given:
+            return Triangular(given["scale_tril"])
+        kept = self._constant_factor
+        return Triangular(cholesky.factorise(given["covariance_matrix"]) if kept is None else kept)
 
 
 @kl.exact(LogisticNormalSoftmax, LogisticNormalSoftmax)
 def _kl(p: LogisticNormalSoftmax, q: LogisticNormalSoftmax) -> Tensor:
-    """That of the normal log-ratios."""
+    """The normal log-ratios decide."""
     cross = log_ratios.expected_log_density(q._spread, p.loc - q.loc, p._spread)
     return -log_ratios.entropy(p._spread) - cross
 
 
 @kl.exact(Dirichlet, LogisticNormalSoftmax)
 def _kl_of_dirichlet(p: Dirichlet, q: LogisticNormalSoftmax) -> Tensor:
-    """By the log-ratios too: those of independent Gamma variables, whose logarithms have the means
-    psi(a) and variances psi1(a).
+    """By the log-ratios too. A Dirichlet vector is a normalised vector of independent Gamma
+    variables, whose logarithms have the means psi(a) and variances psi1(a).
     """
     a = p.concentration.to(q.dtype)
     entropy = log_gamma_entropy(a).sum(-1) - log_gamma_entropy(a.sum(-1))
@@ -164,6 +180,6 @@ def _kl_to_dirichlet(p: LogisticNormalSoftmax, q: Dirichlet) -> NoReturn:
     raise NotImplementedError(
         "KL(LogisticNormalSoftmax || Dirichlet) has no exact form, because the mean of a logsumexp "
         "of normal variables has none; estimate it as the mean of log p - log q over samples of p "
-        "(rsample_and_log_prob scores them), or take that of its Laplace bridge: "
+        "(rsample_and_log_prob scores them), or take the one from its Laplace bridge: "
         "kl_divergence(laplace_bridge.to_dirichlet(p), q)"
     )

@@ -8,10 +8,12 @@ from torch import Tensor
 
 from relaxit_torch.core import constraints, kl
 from relaxit_torch.core.families import BernoulliFamily
-from relaxit_torch.core.half_precision import in_float32
-from relaxit_torch.core.parameters import Parameter, check, exactly_one_of
+from relaxit_torch.core.parameters import Parameter, exactly_one_of
+from relaxit_torch.distributions.concrete import kl_of_logistic
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.special import log, log_logistic_density
+from relaxit_torch.numerics.kernels import log_logistic_density
+from relaxit_torch.numerics.special import log
+from relaxit_torch.numerics.temperature import tempered
 
 
 class LogitBinaryConcrete(BernoulliFamily):
@@ -54,7 +56,7 @@ class LogitBinaryConcrete(BernoulliFamily):
         "temperature": constraints.positive,
     }
     support = constraints.real
-    noise_law = staticmethod(noise.logistic)
+    base_noise = staticmethod(noise.logistic)
     temperature: Parameter
 
     def __init__(
@@ -68,17 +70,11 @@ class LogitBinaryConcrete(BernoulliFamily):
         parameters["temperature"] = temperature
         super().__init__(parameters, validate_args=validate_args)
 
-    def harden(self, value: Tensor) -> Tensor:
-        return (value > 0).to(value.dtype)
-
-    def _log_space(self) -> LogitBinaryConcrete:
-        return self
-
-    def _from_log_space(self, value: Tensor) -> Tensor:
-        return torch.sigmoid(value)
-
     def _relax(self, noise: Tensor) -> Tensor:
-        return self._tempered(self.logits + noise)
+        return tempered(self.logits + noise, self.temperature)
+
+    def _harden(self, value: Tensor) -> Tensor:
+        return (value > 0).to(value.dtype)
 
     def _log_prob(self, value: Tensor) -> Tensor:
         t = self.logits - self.temperature * value
@@ -88,39 +84,33 @@ class LogitBinaryConcrete(BernoulliFamily):
         density = log(self.temperature) + log_logistic_density(noise)
         return density.expand(torch.broadcast_shapes(density.shape, self.batch_shape))
 
-    @property
-    @in_float32
-    def mean(self) -> Tensor:
-        return self.logits / self.temperature
-
-    @property
-    def mode(self) -> Tensor:
-        return self.mean
-
-    @property
-    @in_float32
-    def variance(self) -> Tensor:
-        scale = torch.ones_like(self.logits) / self.temperature
-        return math.pi**2 / 3 * scale**2
-
-    @in_float32
-    def entropy(self) -> Tensor:
-        return torch.full_like(self.logits, 2.0) - log(self.temperature)
-
-    @in_float32
-    def cdf(self, value: Tensor) -> Tensor:
-        if self._validate_args:
-            check("value", value, self.support)
+    def _cdf(self, value: Tensor) -> Tensor:
         return torch.sigmoid(self.temperature * value - self.logits)
 
-    @in_float32
-    def icdf(self, value: Tensor) -> Tensor:
-        if self._validate_args:
-            check("value", value, constraints.unit_interval)
-        return (self.logits + torch.logit(value)) / self.temperature
+    def _icdf(self, value: Tensor) -> Tensor:
+        return tempered(self.logits + torch.logit(value), self.temperature)
+
+    def _mean(self) -> Tensor:
+        return tempered(self.logits, self.temperature)
+
+    def _mode(self) -> Tensor:
+        return self._mean()
+
+    def _variance(self) -> Tensor:
+        scale = tempered(torch.ones_like(self.logits), self.temperature)
+        return math.pi**2 / 3 * scale**2
+
+    def _entropy(self) -> Tensor:
+        return torch.full_like(self.logits, 2.0) - log(self.temperature)
+
+    def _log_space(self) -> LogitBinaryConcrete:
+        return self
+
+    def _from_log_space(self, value: Tensor) -> Tensor:
+        return torch.sigmoid(value)
 
 
 @kl.exact(LogitBinaryConcrete, LogitBinaryConcrete)
 def _kl(p: LogitBinaryConcrete, q: LogitBinaryConcrete) -> Tensor:
     kl.require_equal("temperatures", p.temperature, q.temperature)
-    return kl.of_logistic(p.logits - q.logits)
+    return kl_of_logistic(p.logits - q.logits)

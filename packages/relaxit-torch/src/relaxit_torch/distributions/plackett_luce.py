@@ -1,21 +1,20 @@
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from relaxit_torch.core import constraints, parameters
+from relaxit_torch.core import constraints
+from relaxit_torch.core.constraints import check
 from relaxit_torch.core.families import RowsFamily
-from relaxit_torch.core.half_precision import in_float32
 from relaxit_torch.core.parameters import exactly_one_of
 from relaxit_torch.core.relaxed_distribution import DiscreteDistribution
 from relaxit_torch.distributions.rows import without_earlier_choices
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.special import log1mexpexp
-from relaxit_torch.numerics.top_k import hardmax
+from relaxit_torch.numerics.kernels import hardmax
+from relaxit_torch.numerics.quadrature import log_product_integral
 
 
 class PlackettLuce(DiscreteDistribution, RowsFamily):
@@ -59,7 +58,7 @@ class PlackettLuce(DiscreteDistribution, RowsFamily):
 
     arg_constraints: ClassVar[dict[str, Any]] = RowsFamily.arg_constraints
     support = constraints.arrangement
-    noise_law = staticmethod(noise.gumbel)
+    base_noise = staticmethod(noise.gumbel)
 
     def __init__(
         self,
@@ -84,7 +83,6 @@ class PlackettLuce(DiscreteDistribution, RowsFamily):
         log_prob = logsigmoid(chosen - left).sum(-1)
         return torch.where(self._contradicted(khot), -torch.inf, log_prob)
 
-    @in_float32
     def subset_log_prob(self, khot: Tensor) -> Tensor:
         r"""The log-probability that the categories of `khot` are drawn, in any order.
 
@@ -102,7 +100,10 @@ class PlackettLuce(DiscreteDistribution, RowsFamily):
         """
         self._check_shape("khot", khot, self.event_shape[1:])
         if self._validate_args:
-            parameters.check("khot", khot, constraints.Subset(self.k))
+            check("khot", khot, constraints.Subset(self.k))
+        return self._evaluate("_subset_log_prob", khot)
+
+    def _subset_log_prob(self, khot: Tensor) -> Tensor:
         left = self._log_left(khot)
         logits = torch.where(self.possible, self.logits, 0).expand(*left.shape, -1)
         drawn = logits.gather(-1, khot.expand_as(logits).topk(self.k).indices)
@@ -116,35 +117,7 @@ class PlackettLuce(DiscreteDistribution, RowsFamily):
         logits = self.logits.masked_fill(~self.possible | (khot > 0), -torch.inf)
         return logits.logsumexp(-1).clamp(min=torch.finfo(logits.dtype).min / 2)
 
-    @property
-    def mode(self) -> Tensor:
+    def _mode(self) -> Tensor:
         order = self.logits.sort(stable=True, descending=True).indices[..., : self.k]
         one_hot = self.logits.new_zeros(self.batch_shape + self.event_shape)
         return one_hot.scatter(-1, order.unsqueeze(-1), 1.0)
-
-
-def log_product_integral(log_weights: Tensor) -> Tensor:
-    """`log int_0^1 prod_i (1 - u^w_i) du` over the weights of the last dimension."""
-    log_factors, log_measure = product_integrand(log_weights)
-    return (log_factors.sum(-1) + log_measure).logsumexp(0).clamp(max=0)
-
-
-def product_integrand(log_weights: Tensor) -> tuple[Tensor, Tensor]:
-    """The factors of that integral at the nodes of a quadrature, and the weights of the nodes.
-
-    Both in logarithms, of shapes `(nodes, *batch, k)` and `(nodes, *ones)`. The nodes serve also
-    for the integral without some of the factors.
-    """
-    # With u = exp(-exp(x)) the integrand is entire and log-concave, has its peak at 0 <= x <=
-    # log(k + 1) and falls off to the left at least as exp(x), to the right as exp(-exp(x)). At a
-    # distance a < pi / 2 from the real line it is at most cos(a)^-(k + 1) times as large (as where
-    # all weights are small: a Gamma(k + 1)), so that the trapezoidal rule has a relative error of
-    # exp(-2 pi a / step) cos(a)^-(k + 1), whichever a makes it smallest.
-    k = log_weights.shape[-1]
-    digits = 2 - math.log(torch.finfo(log_weights.dtype).eps)
-    angles = (0.1 * n for n in range(1, 16))
-    step = max(2 * math.pi * a / (digits - (k + 1) * math.log(math.cos(a))) for a in angles)
-    end = math.log(k + 1 + math.sqrt(2 * digits * (k + 1)) + digits)
-    x = torch.arange(-digits, end, step, dtype=log_weights.dtype, device=log_weights.device)
-    x = x.reshape(-1, *(1,) * (log_weights.dim() - 1))
-    return log1mexpexp(log_weights + x.unsqueeze(-1)), x - x.exp() + math.log(step)

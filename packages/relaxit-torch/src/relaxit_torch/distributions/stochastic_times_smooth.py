@@ -6,10 +6,9 @@ from torch.nn.functional import logsigmoid
 
 from relaxit_torch.core import constraints
 from relaxit_torch.core.families import BernoulliFamily
-from relaxit_torch.core.half_precision import in_float32
 from relaxit_torch.core.parameters import Parameter, exactly_one_of
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.fused_maps import gate_of_root, gate_of_root_sigmoid
+from relaxit_torch.numerics.kernels import root_gate
 
 
 class StochasticTimesSmooth(BernoulliFamily):
@@ -46,7 +45,7 @@ class StochasticTimesSmooth(BernoulliFamily):
     """
 
     support = constraints.unit_interval
-    noise_law = staticmethod(noise.uniform)
+    base_noise = staticmethod(noise.uniform)
 
     def __init__(
         self,
@@ -57,36 +56,36 @@ class StochasticTimesSmooth(BernoulliFamily):
         super().__init__(exactly_one_of(probs=probs, logits=logits), validate_args=validate_args)
 
     def _relax(self, noise: Tensor) -> Tensor:
-        if "probs" in vars(self):
-            return gate_of_root(self.probs, noise)
-        return gate_of_root_sigmoid(self.logits, noise)
+        if "probs" in self._given:
+            return root_gate(self.probs, noise, False)
+        return root_gate(self.logits, noise, True)
+
+    def _harden(self, value: Tensor) -> Tensor:
+        raise self._lacks("hardening map")
 
     def _log_prob(self, value: Tensor) -> Tensor:
         log_root = self._log_root()
         root = log_root.exp()
-        # 1 - sqrt(p) = (1 - p) / (1 + sqrt(p)) keeps its digits near p = 1.
-        at_0 = logsigmoid(-self.logits) - root.log1p()
-        limits = torch.finfo(self.storage_dtype)
+        limits = torch.finfo(self._stored_dtype)
         near = (value - root).abs() <= 8 * limits.eps * (root + limits.tiny)
-        return torch.where(value == 0, at_0, torch.where(near, log_root, -torch.inf))
+        at_root = torch.where(near, log_root, -torch.inf)
+        return torch.where(value == 0, self._log_prob_of_0(), at_root)
 
-    @property
-    @in_float32
-    def mean(self) -> Tensor:
+    def _mean(self) -> Tensor:
         return self.probs
 
-    @property
-    @in_float32
-    def variance(self) -> Tensor:
+    def _variance(self) -> Tensor:
         root = self._log_root().exp()
         return self.probs * torch.sigmoid(-self.logits) * root / (1 + root)
 
-    @in_float32
-    def entropy(self) -> Tensor:
-        log_root = self._log_root()
-        log_0 = logsigmoid(-self.logits) - log_root.exp().log1p()
+    def _entropy(self) -> Tensor:
+        log_root, log_0 = self._log_root(), self._log_prob_of_0()
         return -log_root.exp() * log_root - log_0.exp() * log_0
 
     def _log_root(self) -> Tensor:
         """`log sqrt(p)`, `(*batch)`."""
         return 0.5 * logsigmoid(self.logits)
+
+    def _log_prob_of_0(self) -> Tensor:
+        # 1 - sqrt(p) = (1 - p) / (1 + sqrt(p)) keeps its digits near p = 1.
+        return logsigmoid(-self.logits) - self._log_root().exp().log1p()

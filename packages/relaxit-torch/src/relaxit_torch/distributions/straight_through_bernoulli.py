@@ -6,7 +6,7 @@ from relaxit_torch.core import constraints
 from relaxit_torch.core.families import BernoulliFamily
 from relaxit_torch.core.parameters import Parameter, exactly_one_of
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.straight_through import bernoulli
+from relaxit_torch.numerics.kernels import bernoulli
 
 
 class StraightThroughBernoulli(BernoulliFamily):
@@ -42,7 +42,7 @@ class StraightThroughBernoulli(BernoulliFamily):
     """
 
     support = constraints.boolean
-    noise_law = staticmethod(noise.uniform)
+    base_noise = staticmethod(noise.uniform)
     hard = True
 
     def __init__(
@@ -53,11 +53,8 @@ class StraightThroughBernoulli(BernoulliFamily):
     ) -> None:
         super().__init__(exactly_one_of(probs=probs, logits=logits), validate_args=validate_args)
 
-    def harden(self, value: Tensor) -> Tensor:
-        return (value > 0.5).to(value.dtype)
-
     def _relax(self, noise: Tensor) -> Tensor:
         return self.probs
 
-    def _value(self, noise: Tensor) -> Tensor:
+    def _relax_hard(self, noise: Tensor) -> Tensor:
         return bernoulli(self.probs, noise)

@@ -1,47 +1,50 @@
-r"""Gradient estimators: differentiate an expectation over a discrete variable.
+r"""Estimators of the gradient of an expectation over a discrete variable.
 
-All are called in the same way, `estimator(distribution, f, **options)`, and estimate the gradient
-of $E\,f(z)$, $z \sim$ `distribution`, with respect to the logits.
+Every estimator is called as `estimator(distribution, f, **options)`. It estimates the gradient of
+$E\,f(z)$, $z \sim$ `distribution`, with respect to the logits.
 
-- `distribution` is a `torch.distributions.OneHotCategorical` or `Bernoulli` of any batch shape, or
-  `Independent` of one; its logits require a gradient. Made from `probs`, the gradient flows on to
-  these, through logits that torch clamps at the rounding of 1. Logits are finite.
-- `f` maps samples `(*samples, *batch, *event)` to one value for each, `(*samples, *batch)`. Leading
-  dimensions are further samples of the same batch: `f` broadcasts over them. The value of a batch
-  element depends on its own sample only. `Independent` makes several variables one event, which `f`
-  may couple in any way. Estimators without relaxed samples call `f` on one-hot or binary ones only.
-- The result has the batch shape. Its **value** is `f` at the sample, or an unbiased average of `f`
-  over the samples where an estimator draws several; of `exact`, the expectation; of
-  `gumbel_softmax`, `f` at the relaxed sample. Its **backward pass** is the gradient estimate with
-  respect to the logits, and for the parameters of `f` itself the gradient of that value: reduce
-  the result to a loss and call `backward()`. What is added for the first is exactly 0 in value.
-- More draws of any estimator are a larger batch:
+- `distribution` is a `torch.distributions.OneHotCategorical` or `Bernoulli`, or `Independent` of
+  one. It has any batch shape. Its logits are finite and require a gradient. If it was made from
+  `probs`, they get the gradient too; torch clamps `probs` near 0 and 1.
+- `f` maps samples `(*samples, *batch, *event)` to one value each, `(*samples, *batch)`. Leading
+  dimensions are further samples of the same batch, over which `f` must broadcast. The value of a
+  batch element depends only on the sample of that element. `Independent` joins variables into one
+  event, and `f` may combine the entries of an event in any way. Samples are one-hot or binary,
+  unless the estimator says that it relaxes them.
+- The result has the batch shape. Its value is `f` at the sample, or an unbiased average of `f`
+  over several samples. `exact` returns the expectation, and `gumbel_softmax` returns `f` at a
+  relaxed sample.
+- Reduce the result to a loss and call `backward()`. The logits get the gradient estimate, and the
+  parameters of `f` get the gradient of the value.
+- To draw more samples, enlarge the batch:
   `estimator(distribution.expand((n, *distribution.batch_shape)), f).mean(0)`.
-- Parameters that an estimator learns (a baseline, a temperature, a control variate) get from the
-  same `backward()` the gradient of what they are to minimise, times the square of the gradient that
-  arrives at the batch element. So they minimise it also where the loss is `-estimator(...)`.
-- Random numbers come from torch's global generator. Under `torch.no_grad()` only the value is left.
+- `backward()` also trains a learned baseline, temperature, scale or control variate, whatever the
+  sign of your loss. Each gets the gradient of its own objective, which weighs a batch element by
+  the square of its weight in the loss.
+- A `temperature` is a positive number, or a tensor that broadcasts to one entry per variable.
+- Random numbers come from torch's global generator. Under `torch.no_grad()` only the value is
+  computed. Under `torch.autocast` only `f` runs in low precision.
 
-`torch.compile(fullgraph=True)` works on all but those that take a gradient on the way, where the
-graph breaks: `rebar`, `relax`, and what learns parameters.
+`torch.compile(fullgraph=True)` works on all estimators except `rebar`, `relax`, and those with a
+learned option. These compute a gradient on the way, which breaks the graph.
 
-All raise `TypeError` for a distribution of another kind and for a result of `f` that is no tensor,
-and `ValueError` for logits that do not require a gradient or are not finite, and for a result of
-`f` of another shape. Where `f` must be differentiable, a result without gradient is a `ValueError`
-too; under `torch.no_grad()` neither this nor the gradient of the logits is asked for, and `rebar`
-and `relax` return before they look at the temperature. What else an estimator refuses, it says.
+Every estimator raises the following errors. Its own page lists only further ones.
 
-With validation (the default of torch's distributions), the entries of logits and of options that
-are tensors are checked, which synchronises a GPU; kinds, shapes and numbers are checked always.
+- `TypeError`: The distribution is of another kind, or `f` does not return a tensor.
+- `ValueError`: The logits are not finite or do not require a gradient; or `f` returns another
+  shape, or a tensor without gradient where `f` must be differentiable.
+
+Under `torch.no_grad()` gradients are not required, and `rebar` and `relax` ignore the temperature.
+If the distribution validates its arguments (torch's default), the entries of tensors are checked,
+which synchronises a GPU. Kinds, shapes and Python numbers are always checked.
 
 Example:
-    >>> import torch
+    >>> import torch, relaxit_torch as rt
     >>> from torch.distributions import Bernoulli, Independent
-    >>> from relaxit_torch import estimators
     >>> target = torch.tensor([1.0, 0.0, 1.0])
     >>> logits = torch.zeros(3, requires_grad=True)
     >>> bits = Independent(Bernoulli(logits=logits), 1)  # one event of three bits
-    >>> loss = estimators.disarm(bits, lambda b: (b - target).square().sum(-1))
+    >>> loss = rt.estimators.disarm(bits, lambda b: (b - target).square().sum(-1))
     >>> loss.shape
     torch.Size([])
     >>> loss.backward()

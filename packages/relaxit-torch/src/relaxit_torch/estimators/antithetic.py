@@ -1,4 +1,4 @@
-"""Estimators for Bernoulli variables by pairs of antithetic samples."""
+"""Estimators for Bernoulli variables that use pairs of antithetic samples."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from relaxit_torch.estimators.discrete import DiscreteVariable, Function, attach
+from relaxit_torch.estimators.discrete import DiscreteVariable, SampleFunction, attach
 
 
-def arm(distribution: Distribution, f: Function) -> Tensor:
-    r"""Augment-REINFORCE-merge, for Bernoulli variables.
+def arm(distribution: Distribution, f: SampleFunction) -> Tensor:
+    r"""Augment-REINFORCE-merge (ARM), for Bernoulli variables.
 
     With $L \sim \mathrm{Logistic}(0, 1)$ and logits $\theta$,
 
@@ -20,19 +20,17 @@ def arm(distribution: Distribution, f: Function) -> Tensor:
     Unbiased. Evaluations of `f`: 2. `f` need not be differentiable.
 
     Args:
-        distribution: `Bernoulli`, or `Independent` of it; see `relaxit_torch.estimators`.
-        f: likewise; the value is the mean over the pair.
+        distribution: `Bernoulli`, or `Independent` of it.
+        f: See `relaxit_torch.estimators`. The value is its mean over the pair.
 
     Raises:
-        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
-        TypeError: a distribution that is not binary.
+        TypeError: The distribution is not binary.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import Bernoulli
-        >>> from relaxit_torch.estimators import arm
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(3, requires_grad=True)
-        >>> arm(Bernoulli(logits=logits), lambda b: (b > 0.4).float()).sum().backward()
+        >>> bits = torch.distributions.Bernoulli(logits=logits)
+        >>> rt.estimators.arm(bits, lambda b: (b > 0.4).float()).sum().backward()
         >>> bool((logits.grad >= 0).all())
         True
 
@@ -40,34 +38,31 @@ def arm(distribution: Distribution, f: Function) -> Tensor:
         Yin, Zhou (2019), ARM: Augment-REINFORCE-Merge Gradient for Stochastic Binary Networks.
     """
     variable, noise, _, values = _evaluate_pair(distribution, f, "arm")
-    weight = torch.tanh(noise / 2) / 2
-    return _estimate(variable, values, weight)
+    return _estimate(variable, values, torch.tanh(noise / 2) / 2)
 
 
-def disarm(distribution: Distribution, f: Function) -> Tensor:
+def disarm(distribution: Distribution, f: SampleFunction) -> Tensor:
     r"""DisARM: ARM, averaged over the noise given the pair of samples.
 
-    With $b$, $b'$ as in `arm`,
+    With $b$ and $b'$ as in `arm`,
 
     $$\hat g = \tfrac{1}{2} (f(b) - f(b')) (b - b') \sigma(|\theta|).$$
 
     Unbiased, with less variance than `arm`. Evaluations of `f`: 2. `f` need not be differentiable.
 
     Args:
-        distribution: `Bernoulli`, or `Independent` of it; see `relaxit_torch.estimators`.
-        f: likewise; the value is the mean over the pair.
+        distribution: `Bernoulli`, or `Independent` of it.
+        f: See `relaxit_torch.estimators`. The value is its mean over the pair.
 
     Raises:
-        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
-        TypeError: a distribution that is not binary.
+        TypeError: The distribution is not binary.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import Bernoulli
-        >>> from relaxit_torch.estimators import disarm
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(3, requires_grad=True)
-        >>> disarm(Bernoulli(logits=logits), lambda b: (b > 0.4).float()).sum().backward()
-        >>> logits.grad  # at zero logits always exact
+        >>> bits = torch.distributions.Bernoulli(logits=logits)
+        >>> rt.estimators.disarm(bits, lambda b: (b > 0.4).float()).sum().backward()
+        >>> logits.grad  # exact, because the logits are 0
         tensor([0.2500, 0.2500, 0.2500])
 
     References:
@@ -80,21 +75,21 @@ def disarm(distribution: Distribution, f: Function) -> Tensor:
 
 
 def _evaluate_pair(
-    distribution: Distribution, f: Function, name: str
+    distribution: Distribution, f: SampleFunction, name: str
 ) -> tuple[DiscreteVariable, Tensor, Tensor, Tensor]:
-    """The variable, the noise, the pair of samples `(2, *batch, *event)`, and `f` of them."""
+    """The variable, the noise, the pair of samples `(2, *batch, *event)`, and their values."""
     variable = DiscreteVariable.of(distribution)
     if variable.one_hot:
         raise TypeError(
             f"distribution must be Bernoulli, or Independent of it, for {name}, "
             f"but got {distribution!r}"
         )
-    noise = variable.noise()
+    noise = variable.draw_noise()
     pair = variable.harden(variable.logits.detach() + torch.stack([noise, -noise]))
     return variable, noise, pair, variable.evaluate(f, pair)
 
 
 def _estimate(variable: DiscreteVariable, values: Tensor, weight: Tensor) -> Tensor:
-    """The mean of both values, with the gradient of their difference times the weight."""
+    """The mean of both values. Its gradient is their difference times `weight`."""
     difference = (values[0] - values[1]).detach()
     return attach(values.mean(0), difference * variable.sum_event(weight * variable.logits))

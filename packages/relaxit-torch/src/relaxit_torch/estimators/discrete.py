@@ -1,4 +1,4 @@
-"""What the estimators need of a discrete variable, one-hot or binary alike."""
+"""The discrete variable of an estimator: one-hot or binary, with the same methods for both."""
 
 from __future__ import annotations
 
@@ -10,43 +10,41 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
-from torch.nn.functional import one_hot, softplus
+from torch.nn.functional import logsigmoid, one_hot, softplus
 
 from relaxit_torch.core import constraints
-from relaxit_torch.core.constraints import Region
-from relaxit_torch.core.parameters import Parameter, check
+from relaxit_torch.core.constraints import Region, check
+from relaxit_torch.core.parameters import Parameter
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.top_k import hardmax
+from relaxit_torch.numerics.kernels import hardmax
+from relaxit_torch.numerics.temperature import tempered
 
-Function = Callable[[Tensor], Tensor]
+SampleFunction = Callable[[Tensor], Tensor]
 """Maps samples `(*samples, *batch, *event)` to values `(*samples, *batch)`."""
 
 
 @dataclass(frozen=True)
 class DiscreteVariable:
-    """One-hot or binary variables of which an event has as many as it likes.
+    """A batch of events, each of any number of one-hot or binary variables.
 
-    Values are of shape `(*samples, *batch, *event)`; sums over an event leave `(*samples, *batch)`.
+    Samples have the shape `(*samples, *batch, *event)`.
     """
 
     logits: Tensor
-    """Log-probabilities `(*batch, *event)`, the last dimension of size K; or log-odds."""
+    """`(*batch, *event)`, in at least float32, because half precision gives ties between scores.
+    One-hot: log-probabilities, with K categories in the last dimension. Binary: log-odds."""
     one_hot: bool
     batch_shape: torch.Size
     event_shape: torch.Size
     validate_args: bool
     dtype: torch.dtype
-    """Of the samples that `f` is given; noise and logits are of at least float32, as ties of scores
-    in half precision would favour some categories."""
+    """The dtype of the samples that `f` gets."""
 
     @classmethod
     def of(cls, distribution: Distribution, *, differentiable: bool = True) -> DiscreteVariable:
-        """The variable of a distribution.
+        """The variable of a distribution; raises as `relaxit_torch.estimators` says.
 
-        Raises:
-            TypeError: neither one-hot nor binary.
-            ValueError: logits without a gradient, unless not `differentiable`; with validation,
-                logits that are not finite.
+        Logits without gradient are accepted if `differentiable` is false.
         """
         base: Any = distribution
         while isinstance(base, Independent):
@@ -77,12 +75,8 @@ class DiscreteVariable:
             dtype,
         )
 
-    def evaluate(self, f: Function, value: Tensor, *, name: str = "f") -> Tensor:
-        """`f(value)`, one number for each event of `value`.
-
-        Raises:
-            TypeError, ValueError: another result.
-        """
+    def evaluate(self, f: SampleFunction, value: Tensor, *, name: str = "f") -> Tensor:
+        """`f(value)`, one number for each event. Another result raises TypeError or ValueError."""
         found = f(value.to(self.dtype))
         if not isinstance(found, Tensor):
             raise TypeError(f"{name} must return a tensor, but got {found!r}")
@@ -94,12 +88,8 @@ class DiscreteVariable:
             )
         return found
 
-    def differentiate(self, f: Function, value: Tensor, *, name: str = "f") -> Tensor:
-        """The same for an estimator that differentiates `f`.
-
-        Raises:
-            ValueError: no path leads back from the result.
-        """
+    def differentiate(self, f: SampleFunction, value: Tensor, *, name: str = "f") -> Tensor:
+        """`evaluate`, but a result without gradient raises ValueError."""
         found = self.evaluate(f, value, name=name)
         if value.requires_grad and not found.requires_grad:
             raise ValueError(
@@ -115,36 +105,29 @@ class DiscreteVariable:
         return tensor.flatten(-len(self.event_shape)).sum(-1)
 
     def per_event(self, tensor: Tensor) -> Tensor:
-        """A tensor of the batch shape, with dimensions of size 1 for those of an event."""
+        """Appends dimensions of size 1, to broadcast `batch` against `(*batch, *event)`."""
         return tensor[(...,) + (None,) * len(self.event_shape)]
 
-    def tempered(self, temperature: Parameter, *, name: str = "temperature") -> Tensor:
-        """The logits divided by a temperature, a number or a tensor of one for each variable."""
-        return self.divided(self.logits, temperature, name=name)
-
     def divided(
-        self, tensor: Tensor, temperature: Parameter, *, name: str = "temperature"
+        self, scores: Tensor, temperature: Parameter, *, name: str = "temperature"
     ) -> Tensor:
-        """Logits or scores divided by a temperature, which is checked."""
-        temperature = self.checked_temperature(temperature, name=name)
+        """Scores divided by a temperature, which is checked."""
+        self.check_temperature(temperature, name=name)
         if self.one_hot and isinstance(temperature, Tensor):
             temperature = temperature.unsqueeze(-1)
-        return tensor / temperature
+        return tempered(scores, temperature)
 
-    def checked_temperature(
-        self, temperature: Parameter, *, name: str = "temperature"
-    ) -> Parameter:
-        """A number, or a tensor of one for each variable; see `checked`."""
+    def check_temperature(self, temperature: Parameter, *, name: str = "temperature") -> None:
+        """Raises ValueError, unless positive and finite, with at most one entry per variable."""
         shape = self.logits.shape[:-1] if self.one_hot else self.logits.shape
-        return self.checked(name, temperature, constraints.positive, shape, "the variables'")
+        self.check_option(name, temperature, constraints.positive, shape, "the variables'")
 
-    def checked(
+    def check_option(
         self, name: str, option: Parameter, region: Region, shape: torch.Size, whose: str
-    ) -> Parameter:
-        """An option as it is: numbers and shapes are always checked, entries with validation.
+    ) -> None:
+        """Raises ValueError for an option outside `region`, or one that does not fit `shape`.
 
-        Raises:
-            ValueError: outside the region, or a shape that does not broadcast to `shape`.
+        Numbers and shapes are always checked, the entries of tensors only with validation.
         """
         if isinstance(option, Tensor):
             if self.validate_args:
@@ -156,35 +139,34 @@ class DiscreteVariable:
                     f"{name} must broadcast to {whose} shape {tuple(shape)}, "
                     f"but got shape {tuple(option.shape)}"
                 ) from None
-        # Not as a tensor, which would be made on the CPU and asked for its value.
+        # `check` would break the graph of torch.compile, so it only words the error.
         elif not (math.isfinite(option) and (option > 0 or region is constraints.real)):
             check(name, option, region)
-        return option
 
     def squash(self, scores: Tensor) -> Tensor:
-        """Softmax or sigmoid."""
+        """The softmax or sigmoid of scores."""
         return torch.softmax(scores, -1) if self.one_hot else torch.sigmoid(scores)
 
     @property
     def probs(self) -> Tensor:
-        """The probabilities of the categories, or of 1."""
+        """The probabilities: of each category, or of 1."""
         return self.squash(self.logits)
 
     def harden(self, scores: Tensor) -> Tensor:
-        """The discrete value of scores: their greatest one, or whether they are positive."""
+        """The discrete value of scores: the category of the largest, or 1 where positive."""
         if self.one_hot:
             return hardmax(scores)
         return (scores > 0).to(scores.dtype)
 
-    def noise(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        """Gumbel noise for logits of categories, logistic noise for log-odds."""
-        law = noise.gumbel if self.one_hot else noise.logistic
+    def draw_noise(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        """Gumbel noise for log-probabilities, logistic noise for log-odds."""
+        draw = noise.gumbel if self.one_hot else noise.logistic
         shape = torch.Size(sample_shape) + self.logits.shape
-        return law(shape, dtype=self.logits.dtype, device=self.logits.device)
+        return draw(shape, dtype=self.logits.dtype, device=self.logits.device)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Samples, without gradient."""
-        return self.harden(self.logits.detach() + self.noise(sample_shape))
+        return self.harden(self.logits.detach() + self.draw_noise(sample_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of discrete values, differentiable in the logits."""
@@ -192,23 +174,15 @@ class DiscreteVariable:
         return self.sum_event(log_prob if self.one_hot else log_prob - softplus(self.logits))
 
     def jacobian(self, probs: Tensor) -> Tensor:
-        """A tensor whose derivative is that of `probs` with respect to their own logits.
-
-        That is `diag(q) - q q^T` for categories, `q (1 - q)` for 0 and 1.
-        """
+        """A tensor with the derivative `diag(p) - p p^T` or `p (1 - p)` in the logits."""
         probs = probs.detach()
         if not self.one_hot:
             return probs * (1 - probs) * self.logits
         return probs * (self.logits - (probs * self.logits).sum(-1, keepdim=True))
 
     def states(self, limit: int) -> Tensor:
-        """All values of an event, `(states, *event)`.
-
-        Raises:
-            ValueError: more than `limit`.
-        """
-        categories = self.event_shape[-1] if self.one_hot else 2
-        variables = self.event_shape[:-1].numel() if self.one_hot else self.event_shape.numel()
+        """All values of an event, `(states, *event)`. More than `limit` raise ValueError."""
+        variables, categories = self._event_size
         count = categories**variables
         if count > limit:
             raise ValueError(
@@ -221,14 +195,27 @@ class DiscreteVariable:
         values = one_hot(digits, categories) if self.one_hot else digits
         return values.to(self.logits.dtype).reshape(count, *self.event_shape)
 
-    def log_prob_of_states(self, states: Tensor) -> Tensor:
-        """The log-probabilities of all states for all batch elements, `(states, *batch)`."""
-        # A product of matrices: no state is copied for every batch element.
-        logits = self.logits.reshape(*self.batch_shape, -1)
-        log_prob = (logits @ states.reshape(len(states), -1).mT).movedim(-1, 0)
-        return log_prob if self.one_hot else log_prob - softplus(logits).sum(-1)
+    def log_prob_of_states(self) -> Tensor:
+        """The log-probabilities of all `states`, `(states, *batch)`."""
+        log_probs = self.logits
+        if not self.one_hot:
+            log_probs = torch.stack([logsigmoid(-self.logits), logsigmoid(self.logits)], -1)
+        log_probs = log_probs.reshape(*self.batch_shape, *self._event_size)
+        # Variable by variable: a matrix product would lose digits under autocast, and a sum over
+        # all variables at once would copy the logits for every state.
+        total = self.logits.new_zeros(*self.batch_shape, 1)
+        for variable in log_probs.unbind(-2):
+            total = (total.unsqueeze(-1) + variable.unsqueeze(-2)).flatten(-2)
+        return total.movedim(-1, 0)
+
+    @property
+    def _event_size(self) -> tuple[int, int]:
+        """The number of variables of an event, and the number of values of each."""
+        if self.one_hot:
+            return self.event_shape[:-1].numel(), self.event_shape[-1]
+        return self.event_shape.numel(), 2
 
 
 def attach(value: Tensor, path: Tensor) -> Tensor:
-    """Returns `value` exactly, with the gradient of `path` added to its own."""
+    """Returns `value` exactly, and adds the gradient of `path` to its gradient."""
     return value + (path - path.detach()).to(value.dtype)

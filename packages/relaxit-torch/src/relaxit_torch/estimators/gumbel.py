@@ -1,4 +1,4 @@
-"""Estimators by relaxed samples, which have noise of their own."""
+"""Estimators that differentiate relaxed samples of Gumbel-Softmax or Binary Concrete."""
 
 from __future__ import annotations
 
@@ -11,39 +11,36 @@ from relaxit_torch.core.parameters import Parameter, check_count
 from relaxit_torch.distributions.binary_concrete import BinaryConcrete
 from relaxit_torch.distributions.gumbel_rao import perturbed_given as categories_given
 from relaxit_torch.distributions.gumbel_softmax import GumbelSoftmax
-from relaxit_torch.estimators.discrete import DiscreteVariable, Function
+from relaxit_torch.estimators.discrete import DiscreteVariable, SampleFunction
 from relaxit_torch.numerics import noise
-from relaxit_torch.numerics.straight_through import straight_through as forward_hard
+from relaxit_torch.numerics.kernels import straight_through as forward_hard
 
 
 def gumbel_softmax(
-    distribution: Distribution, f: Function, *, temperature: Parameter = 1.0
+    distribution: Distribution, f: SampleFunction, *, temperature: Parameter = 1.0
 ) -> Tensor:
     r"""Gumbel-Softmax, or Concrete: `f` and its gradient at a relaxed sample.
 
-    Samples are those of `GumbelSoftmax` or `BinaryConcrete`. The value is `f` there.
+    The samples come from `GumbelSoftmax` or `BinaryConcrete`. The value is `f` at the sample.
 
-    Biased: the gradient of the relaxed objective, which approaches the discrete one as the
-    temperature goes to 0, where the variance grows without bound. Evaluations of `f`: 1. `f` must
-    be differentiable, and is called on relaxed samples.
+    Biased: it estimates the gradient of the relaxed objective. As the temperature goes to 0, the
+    bias vanishes and the variance grows without bound. Evaluations of `f`: 1. `f` must be
+    differentiable.
 
     Args:
-        distribution: see `relaxit_torch.estimators`.
-        f: likewise, on the interior of the simplex or of (0, 1).
-        temperature: $\tau > 0$, a number or a tensor of one for each variable.
+        distribution: See `relaxit_torch.estimators`.
+        f: Called on relaxed samples, in the interior of the simplex or of (0, 1).
+        temperature: $\tau > 0$. See `relaxit_torch.estimators`.
 
     Raises:
-        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
-        ValueError: a temperature that is not positive and finite, or does not broadcast.
+        ValueError: `temperature` is not positive and finite, or does not broadcast.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import OneHotCategorical
-        >>> from relaxit_torch.estimators import gumbel_softmax
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(8, 4, requires_grad=True)
-        >>> value = gumbel_softmax(
-        ...     OneHotCategorical(logits=logits), lambda c: c[..., 0].square(), temperature=0.5
-        ... )
+        >>> categories = torch.distributions.OneHotCategorical(logits=logits)
+        >>> f = lambda c: c[..., 0].square()
+        >>> value = rt.estimators.gumbel_softmax(categories, f, temperature=0.5)
         >>> value.shape
         torch.Size([8])
 
@@ -56,29 +53,25 @@ def gumbel_softmax(
 
 
 def gumbel_softmax_straight_through(
-    distribution: Distribution, f: Function, *, temperature: Parameter = 1.0
+    distribution: Distribution, f: SampleFunction, *, temperature: Parameter = 1.0
 ) -> Tensor:
-    r"""Straight-through Gumbel-Softmax: a discrete sample forward, the relaxed one backward.
+    r"""Straight-through Gumbel-Softmax: a discrete sample forward, its relaxation backward.
 
     Biased. Evaluations of `f`: 1. `f` must be differentiable.
 
     Args:
-        distribution: see `relaxit_torch.estimators`.
-        f: likewise; differentiated at discrete samples.
-        temperature: $\tau > 0$, a number or a tensor of one for each variable.
+        distribution: See `relaxit_torch.estimators`.
+        f: Called and differentiated at discrete samples.
+        temperature: $\tau > 0$. See `relaxit_torch.estimators`.
 
     Raises:
-        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
-        ValueError: a temperature that is not positive and finite, or does not broadcast.
+        ValueError: `temperature` is not positive and finite, or does not broadcast.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import OneHotCategorical
-        >>> from relaxit_torch.estimators import gumbel_softmax_straight_through
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(8, 4, requires_grad=True)
-        >>> value = gumbel_softmax_straight_through(
-        ...     OneHotCategorical(logits=logits), lambda z: z[..., 0], temperature=0.5
-        ... )
+        >>> categories = torch.distributions.OneHotCategorical(logits=logits)
+        >>> value = rt.estimators.gumbel_softmax_straight_through(categories, lambda z: z[..., 0])
         >>> bool(((value == 0) | (value == 1)).all())
         True
 
@@ -91,36 +84,35 @@ def gumbel_softmax_straight_through(
 
 
 def gumbel_rao(
-    distribution: Distribution, f: Function, *, temperature: Parameter = 1.0, samples: int = 10
+    distribution: Distribution,
+    f: SampleFunction,
+    *,
+    temperature: Parameter = 1.0,
+    samples: int = 10,
 ) -> Tensor:
     r"""Gumbel-Rao: straight-through Gumbel-Softmax, averaged over the noise given the sample.
 
-    The discrete sample is drawn once; the noise of the backward pass is drawn `samples` times from
-    its law given that sample, and the derivatives of the relaxed samples are averaged.
+    The discrete sample is drawn once. Given this sample, the noise is drawn `samples` times, and
+    the derivatives of the relaxed samples are averaged. `GumbelRao` is the distribution.
 
-    Biased as `gumbel_softmax_straight_through`, with less variance. Evaluations of `f`: 1. `f` must
-    be differentiable. Its samples of categories are those of the distribution `GumbelRao`.
+    Biased like `gumbel_softmax_straight_through`, with less variance. Evaluations of `f`: 1. `f`
+    must be differentiable.
 
     Args:
-        distribution: see `relaxit_torch.estimators`.
-        f: likewise; differentiated at discrete samples.
-        temperature: $\tau > 0$, a number or a tensor of one for each variable.
-        samples: how often the noise is drawn; time and memory grow with it, evaluations of `f`
-            do not.
+        distribution: See `relaxit_torch.estimators`.
+        f: Called and differentiated at discrete samples.
+        temperature: $\tau > 0$. See `relaxit_torch.estimators`.
+        samples: How often the noise is drawn. Time and memory grow with it.
 
     Raises:
-        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
-        ValueError: a temperature that is not positive and finite, or does not broadcast; `samples`
-            that are no positive integer.
+        ValueError: `temperature` is not positive and finite, or does not broadcast; or `samples`
+            is not a positive integer.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import OneHotCategorical
-        >>> from relaxit_torch.estimators import gumbel_rao
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(8, 4, requires_grad=True)
-        >>> value = gumbel_rao(
-        ...     OneHotCategorical(logits=logits), lambda z: z[..., 0], temperature=0.5, samples=100
-        ... )
+        >>> categories = torch.distributions.OneHotCategorical(logits=logits)
+        >>> value = rt.estimators.gumbel_rao(categories, lambda z: z[..., 0], samples=100)
         >>> bool(((value == 0) | (value == 1)).all())
         True
 
@@ -131,7 +123,7 @@ def gumbel_rao(
     variable = DiscreteVariable.of(distribution)
     check_count("samples", samples)
     hard = variable.sample()
-    # The noise is a constant: were it differentiated too, the mean over it would be another one.
+    # Given the sample, the noise depends on the logits, but is not differentiated.
     constant = perturbed_given(variable, hard, samples) - variable.logits.detach()
     soft = variable.squash(variable.divided(variable.logits + constant, temperature))
     return variable.differentiate(f, forward_hard(hard, soft.mean(0)))
@@ -139,12 +131,12 @@ def gumbel_rao(
 
 @torch.no_grad()
 def perturbed_given(variable: DiscreteVariable, value: Tensor, samples: int) -> Tensor:
-    """Perturbed logits `(samples, *batch, *event)` of the law given that they harden to `value`."""
+    """Perturbed logits `(samples, *batch, *event)`, drawn given that they harden to `value`."""
     logits, shape = variable.logits, torch.Size((samples, *value.shape))
     if variable.one_hot:
         gumbel = noise.gumbel(shape, dtype=logits.dtype, device=logits.device)
         return categories_given(value, logits, gumbel)
-    # A logistic variable cut off at 0, by its quantile function.
+    # The quantile function of a logistic variable that is truncated at 0.
     uniform = noise.uniform(shape, dtype=logits.dtype, device=logits.device)
     sign = 2 * value - 1
     return sign * (softplus(sign * logits + uniform.log()) - torch.log1p(-uniform))
@@ -153,7 +145,7 @@ def perturbed_given(variable: DiscreteVariable, value: Tensor, samples: int) -> 
 def _relaxation(
     variable: DiscreteVariable, temperature: Parameter, *, hard: bool
 ) -> GumbelSoftmax | BinaryConcrete:
-    variable.checked_temperature(temperature)
+    variable.check_temperature(temperature)
     family = GumbelSoftmax if variable.one_hot else BinaryConcrete
     return family(
         temperature, logits=variable.logits, hard=hard, validate_args=variable.validate_args

@@ -1,4 +1,4 @@
-"""Parameters of an estimator, which learn from the same backward pass as the model."""
+"""Options of an estimator that learn in the same backward pass as the model."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from torch import Tensor
 
 
 def learn(value: Tensor, objective: Tensor, parameters: Sequence[Tensor]) -> Tensor:
-    """Returns `value` exactly; its backward pass gives `parameters` the gradient of `objective`.
+    """Returns `value` exactly. Its backward pass also gives `parameters` the objective's gradient.
 
-    Both have the batch shape. Each batch element of the objective counts with the square of the
-    gradient that arrives at it: where that is the weight of the estimate in a loss, its square is
-    the weight of the variance, and the sign of the loss does not matter. Nothing but `parameters`
-    gets a gradient of the objective.
+    `value` and `objective` have the batch shape. If a loss weighs an element of `value` by w, the
+    objective of this element is weighed by w squared, as its variance is. So the sign of the loss
+    does not matter.
     """
     return value + _Zero.apply((objective, tuple(parameters)), *parameters)
 
 
 class _Zero(torch.autograd.Function):
-    """Zeros with that backward pass."""
+    """Zeros whose backward pass is the one of `learn`."""
 
     @staticmethod
     def forward(ctx: Any, kept: tuple[Tensor, tuple[Tensor, ...]], *parameters: Tensor) -> Tensor:

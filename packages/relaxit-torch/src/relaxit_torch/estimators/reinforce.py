@@ -1,4 +1,4 @@
-"""The score-function estimator, REINFORCE."""
+"""The score-function estimator, also known as REINFORCE."""
 
 from __future__ import annotations
 
@@ -10,46 +10,40 @@ from torch.distributions import Distribution
 
 from relaxit_torch.core import constraints
 from relaxit_torch.core.parameters import check_count
-from relaxit_torch.estimators.discrete import DiscreteVariable, Function, attach
+from relaxit_torch.estimators.discrete import DiscreteVariable, SampleFunction, attach
 from relaxit_torch.estimators.learning import learn
 
 
 def score_function(
     distribution: Distribution,
-    f: Function,
+    f: SampleFunction,
     *,
     samples: int = 1,
     baseline: Literal["leave_one_out"] | Tensor | None = None,
 ) -> Tensor:
-    r"""Score function, or REINFORCE: $(f(z) - b) \nabla \log p(z)$, averaged over samples.
+    r"""The score function (REINFORCE): $(f(z) - b) \nabla \log p(z)$, averaged over samples.
 
     Unbiased. Evaluations of `f`: `samples`. `f` need not be differentiable.
 
     Args:
-        distribution: see `relaxit_torch.estimators`.
-        f: likewise.
-        samples: how many are drawn; the result is the mean over them.
-        baseline: what is subtracted from `f`. None: nothing. `"leave_one_out"`: the mean of `f`
-            over the other samples, of which there must be some. A tensor that broadcasts to the
-            batch shape: itself, such as the output of a network; if it requires a gradient, it
-            gets that of the mean of $(f(z) - b)^2$ over the samples, and learns to predict `f`.
+        distribution: See `relaxit_torch.estimators`.
+        f: See `relaxit_torch.estimators`.
+        samples: The number of samples. The result is the mean over them.
+        baseline: $b$. None is 0. `"leave_one_out"` is the mean of `f` over the other samples. A
+            tensor, such as the output of a network, must broadcast to the batch shape. If it
+            requires a gradient, it learns to predict `f`: it minimises the mean of $(f(z) - b)^2$.
 
     Raises:
-        TypeError, ValueError: what all estimators refuse; see `relaxit_torch.estimators`.
-        ValueError: `samples` that are no positive integer, or just 1 with `"leave_one_out"`; a
-            baseline that is none of these, is not finite, or does not broadcast.
+        ValueError: `samples` is not a positive integer, or is 1 with `"leave_one_out"`; or
+            `baseline` is none of the above, not finite, or does not broadcast.
 
     Example:
-        >>> import torch
-        >>> from torch.distributions import OneHotCategorical
-        >>> from relaxit_torch.estimators import score_function
+        >>> import torch, relaxit_torch as rt
         >>> logits = torch.zeros(4, requires_grad=True)
+        >>> categories = torch.distributions.OneHotCategorical(logits=logits)
         >>> payoff = torch.tensor([0.0, 1.0, 2.0, 5.0])
-        >>> loss = score_function(
-        ...     OneHotCategorical(logits=logits),
-        ...     lambda z: z @ payoff,
-        ...     samples=8,
-        ...     baseline="leave_one_out",
+        >>> loss = rt.estimators.score_function(
+        ...     categories, lambda z: z @ payoff, samples=8, baseline="leave_one_out"
         ... )
         >>> loss.backward()
         >>> bool(logits.grad.isfinite().all())
@@ -67,7 +61,9 @@ def score_function(
     advantage = found.detach()
     result = found.mean(0)
     if isinstance(baseline, Tensor):
-        variable.checked("baseline", baseline, constraints.real, variable.batch_shape, "the batch")
+        variable.check_option(
+            "baseline", baseline, constraints.real, variable.batch_shape, "the batch"
+        )
         if baseline.requires_grad and torch.is_grad_enabled():
             result = learn(result, (advantage - baseline).square().mean(0), [baseline])
         advantage = advantage - baseline.detach()
@@ -77,7 +73,7 @@ def score_function(
                 "samples must be an integer of at least 2 for baseline='leave_one_out', "
                 f"but got {samples}"
             )
-        # f less the mean of the others is f less the mean of all, times n / (n - 1).
+        # f - (mean of the others) = (f - (mean of all)) n / (n - 1)
         advantage = (advantage - advantage.mean(0)) * (samples / (samples - 1))
     elif baseline is not None:
         raise ValueError(

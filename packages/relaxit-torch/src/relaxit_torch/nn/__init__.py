@@ -1,4 +1,4 @@
-"""Modules for networks: gates that close on their own, and choices that grow sharp in training."""
+"""Modules for networks: gates that learn to close, and layers that learn to choose."""
 
 from .correlated_gates import CorrelatedGates as CorrelatedGates
 from .gates import Gates as Gates

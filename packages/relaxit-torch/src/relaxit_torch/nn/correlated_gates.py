@@ -1,4 +1,4 @@
-"""Gates that are coupled by a correlation matrix."""
+"""Gates with a correlation matrix."""
 
 from __future__ import annotations
 
@@ -8,36 +8,34 @@ import torch
 from torch import Tensor
 
 from relaxit_torch.core import constraints
-from relaxit_torch.core.parameters import check, check_count
+from relaxit_torch.core.constraints import check
+from relaxit_torch.core.parameters import check_count
 from relaxit_torch.distributions.correlated_relaxed_bernoulli import CorrelatedRelaxedBernoulli
 from relaxit_torch.nn.gates import GatesByLogits
 from relaxit_torch.numerics import cholesky
 
 
 class CorrelatedGates(GatesByLogits):
-    r"""Gates of Bernoulli variables that are coupled as the features are (Lee, Imrie et al.).
+    r"""Gates from `CorrelatedRelaxedBernoulli`, which open together as the features vary together.
 
-    Features that go together are let through together: the gates of an example are a
-    `CorrelatedRelaxedBernoulli` vector with a fixed correlation matrix, such as
-    `torch.corrcoef(data.T)`.
+    The correlation matrix is fixed, for instance `torch.corrcoef(data.T)`.
 
-    `penalty()` is $\sum_k \pi_k$, the expected number of ones of the Bernoulli variables that are
-    relaxed (the relaxed ones are never 0). The gates of evaluation are the likelier value of each:
-    1 where $\pi_k \ge 1/2$, else 0.
+    `penalty()` is $\sum_k \pi_k$, the expected number of ones of the discrete gates. (The relaxed
+    gates of training are never exactly 0.) The gates in evaluation are 1 where $\pi_k \ge 1/2$,
+    and 0 elsewhere.
 
     Args:
-        features: the number of gates.
+        features: The number of gates.
         correlation_matrix: $R$, `(features, features)`, symmetric with a unit diagonal and positive
-            definite; by default the identity, of gates that are independent. It is part of the
-            `state_dict`, as its Cholesky factor.
+            definite. Default: the identity, for independent gates. The `state_dict` contains its
+            Cholesky factor.
         initial_probs: $\pi$ of all gates before training, in (0, 1).
         temperature: $\tau > 0$.
-        device: of parameters and factor.
-        dtype: of parameters and factor.
+        device: The device of the parameters and the factor.
+        dtype: The dtype of the parameters and the factor.
 
     Raises:
-        ValueError: a number outside its domain, or a matrix that is no correlation matrix of
-            `features` rows.
+        ValueError: An argument is outside its domain, or the matrix has another shape.
 
     Example:
         >>> import torch, relaxit_torch as rt
@@ -80,7 +78,7 @@ class CorrelatedGates(GatesByLogits):
         else:
             check("correlation_matrix", correlation_matrix, constraints.correlation)
             factor = cholesky.factorise(correlation_matrix.detach().to(torch.float64))
-        # By rows, as a loaded one: products with both shall be the same to the last bit.
+        # A loaded factor is contiguous. The same layout gives the same samples to the last bit.
         self.register_buffer("correlation_cholesky", factor.to(self.logits).contiguous())
 
     @property

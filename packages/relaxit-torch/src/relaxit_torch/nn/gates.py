@@ -1,4 +1,4 @@
-"""Gates that multiply features: random in training, fixed in evaluation, exactly 0 when closed."""
+"""Gates that multiply features: random in training, fixed in evaluation."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ import torch
 from torch import Tensor, nn
 
 from relaxit_torch.core import constraints
-from relaxit_torch.core.parameters import check, check_count
+from relaxit_torch.core.constraints import check
+from relaxit_torch.core.parameters import check_count
 from relaxit_torch.core.relaxed_distribution import RelaxedDistribution
 
 
 class Gates(nn.Module):
-    """What all gates have in common: one for each feature, drawn anew for each example.
+    """The base class of all gates: one gate for each feature.
 
-    In training an input `(*batch, *shape)` is multiplied by gates drawn from `distribution`. In
-    evaluation it is multiplied by `deterministic_gate`, which is the same each time. The result has
-    the shape and dtype of the input. A loss that adds a multiple of `penalty()` closes the gates of
-    features that it can do without; `prune()` tells which are left.
+    In training, an input `(*batch, *shape)` is multiplied by gates drawn from `distribution`, anew
+    for each example. In evaluation, it is multiplied by `deterministic_gate`. The result has the
+    shape and dtype of the input. Add a multiple of `penalty()` to a loss, and the gates of features
+    that it does not need will close. `prune()` returns the features that are left.
+
+    A subclass defines `distribution`, `deterministic_gate` and `prob_open`.
 
     Args:
-        shape: of the gates, an integer for a vector; a size of 1 stands for any size of the input,
-            such as `(channels, 1, 1)` for one gate for each channel of an image.
+        shape: The shape of the gates; an integer gives a vector. A size of 1 fits any size of the
+            input: `(channels, 1, 1)` is one gate for each channel of an image.
 
     Raises:
-        ValueError: a size that is no positive integer.
-        NotImplementedError: by `distribution`, `deterministic_gate` and `prob_open`, which each
-            class of gates defines.
+        ValueError: A size is not a positive integer.
     """
 
     def __init__(self, shape: int | Sequence[int]) -> None:
@@ -39,12 +40,12 @@ class Gates(nn.Module):
 
     @property
     def distribution(self) -> RelaxedDistribution:
-        """The law of the gates in training, of batch and event shape `shape` together."""
+        """The distribution of the gates in training, of batch plus event shape `shape`."""
         raise NotImplementedError
 
     @property
     def deterministic_gate(self) -> Tensor:
-        """The gates of evaluation, of shape `shape`; 0 for those that `prune` leaves out."""
+        """The gates in evaluation, of shape `shape`. A closed gate is exactly 0."""
         raise NotImplementedError
 
     @property
@@ -53,16 +54,15 @@ class Gates(nn.Module):
         raise NotImplementedError
 
     def penalty(self) -> Tensor:
-        """The expected number of open gates, a number that a loss can weigh."""
+        """The expected number of open gates, a 0-dimensional tensor with gradient."""
         return self.prob_open.sum()
 
     @torch.no_grad()
     def prune(self) -> Tensor:
-        """Which gates are open in evaluation: their indices, in order, `(kept,)`.
+        """The indices of the gates that are open in evaluation, ascending, `(kept,)`.
 
-        Of gates of several dimensions, the indices into their flattened values. Features that are
-        left out have a gate of 0, so that a network without them returns the same. Nothing is
-        changed. The number of indices is a value, for which a GPU has to wait.
+        Indices refer to the flattened gates. A network without the other features returns the same,
+        because their gates are 0. The module is not changed. This synchronises a GPU.
         """
         return self.deterministic_gate.flatten().nonzero().flatten()
 
@@ -70,8 +70,8 @@ class Gates(nn.Module):
         """Multiplies `input`, `(*batch, *shape)`, by the gates.
 
         Raises:
-            TypeError: an input that is not floating-point.
-            ValueError: an input whose shape does not end with that of the gates.
+            TypeError: `input` is not floating-point.
+            ValueError: The shape of `input` does not end with `shape`.
         """
         if not input.is_floating_point():
             raise TypeError(f"input must be floating-point numbers, but got {input.dtype}")
@@ -93,7 +93,7 @@ class Gates(nn.Module):
 
 
 class GatesByLogits(Gates):
-    """Gates whose parameter is the log-odds of each, and whose law has a temperature."""
+    """Gates with one parameter each, its log-odds, and a distribution with a temperature."""
 
     def __init__(
         self,
@@ -112,6 +112,6 @@ class GatesByLogits(Gates):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Gives all gates their initial probability."""
+        """Sets all gates to their initial probability."""
         log_odds = math.log(self.initial_probs) - math.log1p(-self.initial_probs)
         nn.init.constant_(self.logits, log_odds)

@@ -1,4 +1,4 @@
-"""A layer that chooses."""
+"""A layer that chooses a category."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from relaxit_torch import functional
 from relaxit_torch.core import constraints
 from relaxit_torch.core.parameters import check_number
+from relaxit_torch.functional import gumbel_softmax
 from relaxit_torch.nn.temperature_schedule import TemperatureSchedule
-from relaxit_torch.numerics.top_k import hardmax
+from relaxit_torch.numerics.kernels import hardmax
 
 
 class GumbelSoftmaxLayer(nn.Module):
-    r"""A choice by its logits: Gumbel-Softmax in training, the likeliest category in evaluation.
+    r"""A layer from logits to a choice: random in training, the likeliest category in evaluation.
 
-    In training the output is `functional.gumbel_softmax(logits, temperature, hard, dim)` at the
-    temperature of the schedule now. In evaluation it is the one-hot argmax of the logits.
+    In training, the output is `functional.gumbel_softmax(logits, temperature, hard, dim)` at the
+    schedule's current temperature. In evaluation, it is the one-hot argmax of the logits.
 
-    The schedule with its last step is part of the `state_dict`, so that training which is resumed
-    goes on at the temperature where it stopped. The layer does not call `schedule.step()`.
+    The `state_dict` contains the schedule and its last step, so resumed training continues at the
+    same temperature. The layer does not call `schedule.step()`.
 
     Args:
-        temperature: $\tau > 0$: a number, or a schedule, which several layers may share.
-        hard: whether samples are one-hot, with the gradient of relaxed ones (straight-through).
-        dim: the dimension of the categories.
+        temperature: $\tau > 0$: a number, or a schedule, which layers may share.
+        hard: Whether samples are one-hot, with the gradient of relaxed samples (straight-through).
+        dim: The dimension of the categories.
 
     Raises:
-        TypeError, ValueError: a temperature that is neither a positive number nor a schedule.
+        TypeError: `temperature` is neither a number nor a schedule.
+        ValueError: `temperature` is not positive and finite.
 
     Example:
         >>> import torch, relaxit_torch as rt
@@ -59,24 +60,24 @@ class GumbelSoftmaxLayer(nn.Module):
 
     @property
     def temperature(self) -> float:
-        """That of the next sample."""
+        """The temperature of the next sample."""
         return self.schedule.get_last_temperature()
 
     def forward(self, logits: Tensor) -> Tensor:
-        """Relaxed or one-hot vectors along `dim`, like `logits`.
+        """Relaxed or one-hot vectors along `dim`, with the shape and dtype of `logits`.
 
         Raises:
-            TypeError: in training, logits that are not floating-point.
+            TypeError: `logits` are not floating-point, in training.
         """
         if self.training:
-            return functional.gumbel_softmax(logits, self.temperature, self.hard, self.dim)
+            return gumbel_softmax(logits, self.temperature, self.hard, self.dim)
         return hardmax(logits, self.dim)
 
     def get_extra_state(self) -> dict[str, Any]:
         return self.schedule.state_dict()
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Makes the schedule that of `state`; errors are those of its `load_state_dict`."""
+        """Loads the state of the schedule. See `TemperatureSchedule.load_state_dict`."""
         self.schedule.load_state_dict(state)
 
     def extra_repr(self) -> str:

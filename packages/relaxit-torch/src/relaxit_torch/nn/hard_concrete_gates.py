@@ -1,4 +1,4 @@
-"""Gates of a Hard Concrete law, the L0 gates."""
+"""Hard Concrete gates, for L0 regularisation."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import torch
 from torch import Tensor
 
 from relaxit_torch.core import constraints
-from relaxit_torch.core.parameters import check
+from relaxit_torch.core.constraints import check
 from relaxit_torch.distributions.hard_concrete import HardConcrete
 from relaxit_torch.nn.gates import GatesByLogits
 
 
 class HardConcreteGates(GatesByLogits):
-    r"""Gates of a Hard Concrete law, which are 0 or 1 with positive probability (Louizos et al.).
+    r"""Gates from `HardConcrete`, which are exactly 0 or 1 with positive probability.
 
-    `penalty()` is $\sum_k P(c_k > 0)$ of `HardConcrete`; the gates of evaluation are its
-    `deterministic_gate`.
+    `penalty()` is $\sum_k P(c_k > 0)$. The gates in evaluation are
+    `HardConcrete.deterministic_gate`.
 
     Args:
-        shape: of the gates; see `Gates`.
+        shape: The shape of the gates. See `Gates`.
         initial_probs: $\pi$ of all gates before training, in (0, 1).
         temperature: $\tau > 0$.
         low: $\gamma < 0$, the lower end of the stretched interval.
-        high: $\zeta > 1$, the upper end.
-        device: of the parameters.
-        dtype: of the parameters.
+        high: $\zeta > 1$, the upper end of the stretched interval.
+        device: The device of the parameters.
+        dtype: The dtype of the parameters.
 
     Raises:
-        ValueError: a number outside its domain.
+        ValueError: An argument is outside its domain.
 
     Example:
         >>> import torch, relaxit_torch as rt

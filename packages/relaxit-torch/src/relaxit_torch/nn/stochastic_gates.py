@@ -1,4 +1,4 @@
-"""Gates of a clipped normal law."""
+"""Gates from a clipped normal distribution."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import torch
 from torch import Tensor, nn
 
 from relaxit_torch.core import constraints
-from relaxit_torch.core.parameters import check
+from relaxit_torch.core.constraints import check
 from relaxit_torch.distributions.gaussian_relaxed_bernoulli import GaussianRelaxedBernoulli
 from relaxit_torch.nn.gates import Gates
 
 
 class StochasticGates(Gates):
-    r"""Gates of a normal law, clipped to [0, 1] (Yamada et al.).
+    r"""Gates from `GaussianRelaxedBernoulli`: a normal distribution, clipped to [0, 1].
 
-    `penalty()` is $\sum_k \Phi(\mu_k / s)$; the gates of evaluation are $\mu$, clipped to [0, 1].
+    `penalty()` is $\sum_k \Phi(\mu_k / s)$. The gates in evaluation are $\mu$, clipped to [0, 1].
 
     Args:
-        shape: of the gates; see `Gates`.
-        initial_loc: $\mu$ of all gates before training.
-        scale: $s > 0$, a standard deviation, which training does not change.
-        device: of the parameters.
-        dtype: of the parameters.
+        shape: The shape of the gates. See `Gates`.
+        initial_loc: $\mu$ of all gates before training, finite.
+        scale: $s > 0$, the standard deviation. It is not trained.
+        device: The device of the parameters.
+        dtype: The dtype of the parameters.
 
     Raises:
-        ValueError: a number outside its domain.
+        ValueError: An argument is outside its domain.
 
     Example:
         >>> import torch, relaxit_torch as rt
         >>> gates = rt.nn.StochasticGates(4)
-        >>> round(gates.penalty().item(), 2)  # of 4
+        >>> round(gates.penalty().item(), 2)  # of 4 gates
         3.37
         >>> gates.eval()(torch.ones(2, 4)).shape
         torch.Size([2, 4])
@@ -58,7 +58,7 @@ class StochasticGates(Gates):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Gives all gates their initial location."""
+        """Sets all gates to their initial location."""
         nn.init.constant_(self.loc, self.initial_loc)
 
     @property

@@ -1,4 +1,4 @@
-"""Temperatures that go down in training."""
+"""Temperatures that decrease in training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Curve = Literal["exponential", "linear", "cosine"]
 
 
 class TemperatureSchedule:
-    r"""A temperature that goes from `start` to `end` in a number of steps, and stays there.
+    r"""A temperature that moves from `start` to `end` in a number of steps, and then stays there.
 
     With $r = \min(t / T, 1)$ after $t$ of $T$ steps,
 
@@ -22,18 +22,19 @@ class TemperatureSchedule:
       \text{end} + \frac{1}{2} (\text{start} - \text{end}) (1 + \cos \pi r) & \text{cosine.}
       \end{cases}$$
 
-    It is used as the schedulers of `torch.optim.lr_scheduler`: `step()` after every update or
-    epoch, `get_last_temperature()` for the value that holds now, `state_dict()` and
-    `load_state_dict()` to go on with it later. Temperatures are Python numbers.
+    Use it like a scheduler of `torch.optim.lr_scheduler`: call `step()` after every update or
+    epoch. `get_last_temperature()` returns the current temperature, a Python number.
 
     Args:
-        curve: `exponential`, `linear` or `cosine`.
-        start: the temperature before the first step, positive.
-        end: the temperature after the last, positive.
-        steps: how many there are.
+        curve: `"exponential"`, `"linear"` or `"cosine"`.
+        start: The temperature before the first step, positive.
+        end: The temperature after the last step, positive.
+        steps: The number of steps $T$.
 
     Raises:
-        TypeError, ValueError: an argument is none of these.
+        TypeError: `start` or `end` is not a number.
+        ValueError: `curve` has another value, `start` or `end` is not positive and finite, or
+            `steps` is not a positive integer.
 
     Example:
         >>> import relaxit_torch as rt
@@ -62,11 +63,11 @@ class TemperatureSchedule:
         self.last_step = 0
 
     def step(self) -> None:
-        """Goes one step on."""
+        """Advances by one step."""
         self.last_step += 1
 
     def get_last_temperature(self) -> float:
-        """The temperature after the steps until now."""
+        """The current temperature."""
         share = min(self.last_step / self.steps, 1.0)
         if self.curve == "exponential":
             return self.start * (self.end / self.start) ** share
@@ -75,14 +76,14 @@ class TemperatureSchedule:
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * share)) / 2
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the schedule is made of, in numbers and strings."""
+        """The arguments and the last step, as numbers and strings."""
         return dict(vars(self))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Makes it the schedule that `state_dict()` was called on.
+        """Restores what `state_dict()` returned.
 
         Raises:
-            TypeError, ValueError: a state of something else.
+            TypeError, ValueError: `state_dict` is not the state of a schedule. Nothing is changed.
         """
         if state_dict.keys() != vars(self).keys():
             raise ValueError(

@@ -4,49 +4,27 @@ A factor has shape `(*batch, n, n)`, a vector `(*sample, *batch, n)`. Where one 
 whole batch, all vectors are multiplied by it at once, and it is never repeated.
 """
 
-from typing import Any, cast
-
 import torch
 from torch import Tensor
 
 
-def unexpanded(matrix: Tensor) -> Tensor:
-    """The matrix with size 1 in those batch dimensions along which it was only expanded."""
-    return matrix[tuple(slice(None) if stride else slice(1) for stride in matrix.stride()[:-2])]
-
-
 def factorise(matrix: Tensor) -> Tensor:
-    """The lower Cholesky factor. That there is one, validation has checked: the check in
-    `torch.linalg.cholesky` would synchronise a GPU.
+    """The lower Cholesky factor of a positive definite matrix.
+
+    Validation has checked that there is one: the check in `torch.linalg.cholesky` would synchronise
+    a GPU.
     """
     factor: Tensor = torch.linalg.cholesky_ex(matrix).L
     return factor
 
 
-def factor_of(given: dict[str, Any], matrix: str, factor: str) -> Tensor:
-    """The Cholesky factor of a distribution, given as `factor` or by `matrix`; unexpanded.
+def constant_factor(matrix: Tensor | None) -> Tensor | None:
+    """The factor of a matrix without gradient, which may be kept; else None.
 
-    `given` are the attributes of the distribution. One of a constant matrix is kept there until
-    that is changed in place. One with a gradient is not: its graph would be freed by the first
-    backward pass.
+    A kept factor of a matrix with a gradient would carry a graph that the first backward pass
+    frees.
     """
-    if factor in given:
-        return unexpanded(given[factor])
-    source: Tensor = given[matrix]
-    # Dynamo cannot ask for the inference mode, and its code has no use for what is kept.
-    keeps = not (
-        source.requires_grad
-        or torch.compiler.is_compiling()
-        or torch.is_inference_mode_enabled()
-        or source.is_inference()
-    )
-    kept = given.get("_kept_factor")
-    if keeps and kept is not None and kept[0] == source._version:
-        return cast("Tensor", kept[1])
-    found = factorise(unexpanded(source))
-    if keeps:
-        given["_kept_factor"] = source._version, found
-    return found
+    return None if matrix is None or matrix.requires_grad else factorise(matrix)
 
 
 def product(factor: Tensor, vector: Tensor) -> Tensor:

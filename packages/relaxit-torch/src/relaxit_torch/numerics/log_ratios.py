@@ -52,7 +52,7 @@ class Diagonal:
 
     def projected_variance(self) -> Tensor:
         """The diagonal of `P L L^T P`, with `P = I - 1 1^T / K`."""
-        size, variance = self.scale.shape[-1], self.scale.square()
+        size, variance = float(self.scale.shape[-1]), self.scale.square()
         return variance * (1 - 2 / size) + variance.mean(-1, keepdim=True) / size
 
 
@@ -111,7 +111,7 @@ def log_density(spread: Spread, white: Tensor) -> Tensor:
 def entropy(spread: Spread) -> Tensor:
     """The entropy of `A x`."""
     unit, log_size = _geometry(spread)
-    return log_size + 0.5 * (unit.shape[-1] - 1)
+    return log_size + 0.5 * (float(unit.shape[-1]) - 1)
 
 
 def expected_log_density(spread: Spread, shift: Tensor, other: Spread) -> Tensor:
@@ -135,7 +135,8 @@ def _geometry(spread: Spread) -> tuple[Tensor, Tensor]:
     measure = image.detach().abs().amax(-1, keepdim=True)
     length = torch.linalg.vector_norm(image / measure, dim=-1, keepdim=True)
     log_length = (length.log() + measure.log()).squeeze(-1)
-    constant = 0.5 * (image.shape[-1] - 1) * math.log(2 * math.pi)
+    # A float, as `torch.jit` traces a size as an integer tensor, whose products are in float32.
+    constant = 0.5 * (float(image.shape[-1]) - 1) * math.log(2 * math.pi)
     return image / measure / length, spread.half_log_determinant() + log_length + constant
 
 

@@ -1,49 +1,88 @@
-"""Where scores are greatest: in one entry, as an index or a one-hot vector, or in k of them."""
+"""The sum of the rows of a top-k relaxation, without the rows."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
-BLOCK = 5
-"""Entries of which `greatest` compares the maxima first."""
+from relaxit_torch.numerics.kernels import Kernel
 
 
-def argmax(values: Tensor, dim: int = -1) -> Tensor:
-    """Where the greatest entry is, the first of equal ones; keeps the dimension.
+def top_k_indices(score: Tensor, k: int) -> Tensor:
+    """The indices of the `k` largest entries, in descending order; of equal ones any."""
+    return score.detach().topk(k).indices
 
-    On a CPU `max` takes half of the time of `torch.argmax`.
+
+class SumOfSoftmaxes(Kernel):
+    """The sum of `k` softmaxes of `score`, each without the entries in which earlier ones peak.
+
+    `score` is `(*shape, K)`; `order`, `(*shape, k)`, has the indices of its largest entries. Time
+    and memory are one softmax's, in the backward pass too: scores and result are kept. What belongs
+    to `k` entries is in float64, as scores of 10^4 have three digits after the point in float32.
     """
-    return values.detach().max(dim, keepdim=True).indices
+
+    @staticmethod
+    def plain(score: Tensor, order: Tensor) -> Tensor:
+        rows = score.unsqueeze(-2).expand(*order.shape, score.shape[-1])
+        chosen = torch.zeros_like(rows).scatter(-1, order.unsqueeze(-1), 1.0)
+        earlier = chosen.cumsum(-2) - chosen
+        return torch.softmax(rows.masked_fill(earlier > 0, -torch.inf), -1).sum(-2)
+
+    @staticmethod
+    def forward(ctx: Any, score: Tensor, order: Tensor) -> Tensor:
+        top = score.gather(-1, order)
+        least = top[..., -1:]
+        weight = (score - least).exp_().scatter_(-1, order, 0.0)
+        # The logarithm of what all rows have: finite, also where nothing is left to them.
+        log_rest = (weight.sum(-1, keepdim=True).double() + 1e-300).log() + least
+        # `log Z_j` of each row. Z_j is added up from the last row: subtracting what was taken
+        # would leave nothing of it.
+        upwards = torch.cat([log_rest, top.double().flip(-1)], -1).logcumsumexp(-1)
+        log_normaliser = upwards[..., 1:].flip(-1)
+        # An entry is exp(score) times the sum of 1 / Z_j over the rows that have it.
+        log_inverse = (-log_normaliser).logcumsumexp(-1)
+        total = weight.mul_((least + log_inverse[..., -1:]).exp().to(score.dtype))
+        total.scatter_(-1, order, (top + log_inverse).exp().to(score.dtype))
+        ctx.save_for_backward(score, order, total, log_rest, log_normaliser, log_inverse)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        score, order, total, log_rest, log_normaliser, log_inverse = ctx.saved_tensors
+        gradient = gradients[0]
+        if torch.is_grad_enabled():  # for a second derivative
+            twin = SumOfSoftmaxes.plain(score, order)
+            return torch.autograd.grad(twin, score, gradient, create_graph=True)[0], None
+        # With rows r_j and g the gradient of their sum c: that of the scores is the sum of
+        # r_j (g - <g, r_j>), which is c (g - m) with m the mean of <g, r_j> over the rows that have
+        # the entry, weighted by 1 / Z_j.
+        top = score.gather(-1, order).double()
+        of_top = gradient.gather(-1, order)
+        result = (total * gradient).scatter_(-1, order, 0.0)
+        # What all rows have, as a share of the last one, and the mean of g there.
+        mass = (log_rest + log_inverse[..., -1:]).exp() + torch.finfo(score.dtype).tiny
+        of_others = result.sum(-1, keepdim=True) / mass
+        products = _running_mean(
+            torch.cat([of_others, of_top.flip(-1)], -1).double(),
+            torch.cat([log_rest, top.flip(-1)], -1),
+            log_normaliser.flip(-1),
+        )
+        means = _running_mean(products.flip(-1), -log_normaliser, log_inverse)
+        moved = total.gather(-1, order) * (of_top - means)
+        result.addcmul_(total, means[..., -1:].to(score.dtype), value=-1)
+        return result.scatter_(-1, order, moved.to(score.dtype)), None
 
 
-def hardmax(values: Tensor, dim: int = -1) -> Tensor:
-    """The one-hot vector of the greatest entry, the first of equal ones."""
-    # Expanded, as `scatter` copies what it is given.
-    zeros = values.new_zeros(()).expand_as(values)
-    return zeros.scatter(dim, argmax(values, dim), 1.0)
+def _running_mean(values: Tensor, log_weights: Tensor, log_sums: Tensor) -> Tensor:
+    """The weighted mean of each entry and those before it, for the last entries of `values`.
 
-
-def greatest(score: Tensor, k: int) -> Tensor:
-    """Where the `k` greatest are, in descending order; of equal ones any."""
-    score = score.detach()
-    # One more than k, so that the order of the last of them is right too.
-    candidates = _any_order(score, min(k + 1, score.shape[-1])).sort(-1).values
-    order = score.gather(-1, candidates).sort(stable=True, dim=-1, descending=True).indices
-    return candidates.gather(-1, order)[..., :k]
-
-
-def _any_order(score: Tensor, wanted: int) -> Tensor:
-    """Where the greatest are: in the blocks that have the greatest maxima, of which there are
-    fewer. On a CPU that takes a fraction of the time of `topk`.
+    `log_sums` has the logarithms of the sums of their weights.
     """
-    categories = score.shape[-1]
-    blocks = categories // BLOCK
-    if blocks <= max(1.5 * wanted, 150):  # little to gain, and some kernels to launch
-        return score.topk(wanted, sorted=False).indices
-    maxima = score[..., : BLOCK * blocks].unflatten(-1, (BLOCK, blocks)).amax(-2)
-    indices = torch.arange(categories, device=score.device)
-    of_blocks = indices[: BLOCK * blocks : blocks].unsqueeze(-1)
-    candidates = (_any_order(maxima, wanted).unsqueeze(-2) + of_blocks).flatten(-2)
-    remainder = indices[BLOCK * blocks :].expand(*candidates.shape[:-1], -1)
-    candidates = torch.cat([candidates, remainder], -1)
-    top = score.gather(-1, candidates).topk(wanted, sorted=False).indices
-    return candidates.gather(-1, top)
+    shift = 1 - values.amin(-1, keepdim=True)
+    sums = (log_weights + (values + shift).log()).logcumsumexp(-1)
+    return (sums[..., -log_sums.shape[-1] :] - log_sums).exp() - shift
+
+
+sum_of_softmaxes = SumOfSoftmaxes.call
