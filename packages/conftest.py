@@ -34,7 +34,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     others = [
         item
         for item in items
-        if item.get_closest_marker("each_dtype") and item.callspec.params["dtype"] != only
+        if isinstance(item, pytest.Function)
+        and item.get_closest_marker("each_dtype")
+        and item.callspec.params["dtype"] != only
     ]
     config.hook.pytest_deselected(items=others)
     items[:] = [item for item in items if item not in others]

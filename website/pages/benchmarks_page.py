@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .markdown_parts import table
@@ -76,7 +76,7 @@ LIMITS = {
 """Why a number is what it is, where it is not what is asked for."""
 
 
-def benchmarks(results: dict[str, Any]) -> list[str]:
+def benchmarks(results: Mapping[str, Any]) -> list[str]:
     """Medians and ratios, kernels and bytes, and what is asked of all samplers."""
     about = results["about"]
     return [
@@ -151,7 +151,7 @@ def benchmarks(results: dict[str, Any]) -> list[str]:
     ]
 
 
-def limits(results: dict[str, Any]) -> Iterable[str]:
+def limits(results: Mapping[str, Any]) -> Iterable[str]:
     """What is asked for and not reached, and the operations that the time goes to."""
     lines, methods = [], []
     for row in results["ratio"]:

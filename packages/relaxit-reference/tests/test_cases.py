@@ -217,7 +217,7 @@ def gumbel_softmax_top_k(parameters: dict[str, Any], value: list[list[float]]) -
         if number == 0 or parameters.get("independent_noise"):
             at = {"temperature": tau, "probs": [pi[i] for i in left]}
             density += gumbel_softmax(at, [row[i] for i in left])
-        left.remove(max(left, key=lambda i, row=row: row[i]))
+        left.remove(max(left, key=row.__getitem__))
     return density
 
 
@@ -230,12 +230,13 @@ def stochastic_times_smooth(parameters: dict[str, Any], value: float) -> Any:
     return mpmath.log(1 - root) if value == 0 else mpmath.log(root)
 
 
-CASES = [
-    pytest.param(variant, case, id=f"{variant}: {case.why}")
+PAIRS = [
+    (variant, case)
     for spec in load_specs()
     for variant in spec.with_variants()
     for case in variant.cases
 ]
+CASES = [pytest.param(spec, case, id=f"{spec}: {case.why}") for spec, case in PAIRS]
 
 
 def compute(spec: Spec, case: Case) -> Any:
@@ -263,9 +264,9 @@ def test_the_reference_agrees_with_the_stated_log_prob(spec_of_case: Spec, case:
 
 
 def _print_cases() -> Iterator[str]:
-    for parameter in CASES:
-        spec, case = parameter.values
-        yield f"{parameter.id}: stated {case.log_prob!r}, is {mpmath.nstr(compute(spec, case), 25)}"
+    for spec, case in PAIRS:
+        value = mpmath.nstr(compute(spec, case), 25)
+        yield f"{spec}: {case.why}: stated {case.log_prob!r}, is {value}"
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ def impostors() -> list[Any]:
     found = []
     for path in sorted(ZOO.glob("*.py")):
         location = importlib.util.spec_from_file_location(f"impostors_{path.stem}", path)
+        assert location is not None
+        assert location.loader is not None
         module = importlib.util.module_from_spec(location)
         location.loader.exec_module(module)
         classes = [kind for kind in vars(module).values() if hasattr(kind, "pretends")]

@@ -28,7 +28,9 @@ def draws(draw: st.DrawFn, name: str, *, moderate: bool = False) -> Any:
     parameter = SPEC.parameters[name]
     shape = draw(st.sampled_from([(2,), (3,), (10,), (2, 3), (4, 1, 5)]))
     unit = draw(arrays(np.float64, shape, elements=st.floats(0, 1)))
-    return parameter.domain.place(unit, parameter.moderate if moderate else parameter.typical)
+    bounds = parameter.moderate if moderate else parameter.typical
+    assert bounds is not None
+    return parameter.domain.place(unit, bounds)
 
 
 @given(draws("concentration"))

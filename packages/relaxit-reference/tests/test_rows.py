@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def test_what_is_no_arrangement_has_probability_zero() -> None:
 
 
 @pytest.mark.parametrize("k", [0, 1.5])
-def test_a_count_that_is_none_is_refused(k: float) -> None:
+def test_a_count_that_is_none_is_refused(k: Any) -> None:
     with pytest.raises(ValueError, match="k must be an integer of at least 1"):
         PlackettLuce(k, logits=LOGITS)
 

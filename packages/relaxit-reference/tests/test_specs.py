@@ -117,7 +117,7 @@ WRONG = {
     ),
     "a missing key": ("event_dim = 1\n", "", "missing key 'event_dim'"),
     "a missing table": (
-        re.search(r"\[noise\].*?(?=\[relax\])", ORIGINAL, re.DOTALL).group(),
+        re.findall(r"\[noise\].*?(?=\[relax\])", ORIGINAL, re.DOTALL)[0],
         "",
         "missing key 'noise'",
     ),
@@ -287,7 +287,9 @@ def keys(kind: Any) -> Iterator[str]:
         if not field.metadata.get("derived"):
             yield field.name
             for part in (hints[field.name], *typing.get_args(hints[field.name])):
-                if dataclasses.is_dataclass(part) and not issubclass(part, domains.Domain):
+                if not isinstance(part, type) or issubclass(part, domains.Domain):
+                    continue
+                if dataclasses.is_dataclass(part):
                     yield from keys(part)
 
 

@@ -19,7 +19,7 @@ from parametrisation import each_spec
 from relaxit_reference import BinaryConcrete, GumbelSoftmax, Spec, load_spec
 from relaxit_reference.comparison import draws, messages
 from relaxit_reference.comparison.quadrature import total_mass
-from relaxit_reference.domains import Matrix, Simplex
+from relaxit_reference.domains import Interval, Matrix, Simplex
 from relaxit_reference.testing import strategies
 from relaxit_reference.testing.statistics import (
     ALARM_RATE,
@@ -261,6 +261,7 @@ def test_a_domain_is_probed_inside_at_an_end_outside_and_with_nan(spec: Spec) ->
 def test_an_end_point_is_accepted_where_it_belongs_to_the_domain() -> None:
     hard = load_spec("binary_concrete").parameters["probs"].domain
     assert dict(draws.accepted_and_refused(hard))[0.0] is False
+    assert isinstance(hard, Interval)
     closed = type(hard)(0.0, 1.0, (True, False))
     found = dict(draws.accepted_and_refused(closed))
     assert (found[0.0], found[1.0]) == (True, False)

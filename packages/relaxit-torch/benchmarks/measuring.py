@@ -83,7 +83,7 @@ class Kernels(TorchDispatchMode):
     """Counts the operations that launch a kernel, and the bytes that they allocate."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no annotations here
         self.names: list[str] = []
         self.allocated = 0
 

@@ -33,7 +33,7 @@ Sampler = Callable[..., Tensor]
 Leaves = Callable[[int, int], list[Tensor]]
 
 
-class FullHardConcrete(rx.HardConcrete):
+class FullHardConcrete(rx.HardConcrete):  # type: ignore[misc]  # relaxit has no annotations
     """Theirs draws one number for all gates."""
 
     def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008
@@ -43,7 +43,7 @@ class FullHardConcrete(rx.HardConcrete):
         return torch.clamp(stretched, 0, 1)
 
 
-class FullGaussianRelaxedBernoulli(rx.GaussianRelaxedBernoulli):
+class FullGaussianRelaxedBernoulli(rx.GaussianRelaxedBernoulli):  # type: ignore[misc]  # the same
     """Theirs draws one number for all gates."""
 
     def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008

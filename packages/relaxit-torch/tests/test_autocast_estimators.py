@@ -49,6 +49,7 @@ def test_value_and_gradient_are_those_without_autocast(name: str, family, dtype)
         with torch.autocast("cpu", dtype, enabled=enabled):
             value = ESTIMATORS[name](family(logits), elementwise)
             value.sum().backward()  # inside, as many training loops have it
+        assert logits.grad is not None
         return value.detach(), logits.grad
 
     for found, expected in zip(value_and_gradient(True), value_and_gradient(False), strict=True):
@@ -71,4 +72,5 @@ def test_f_runs_under_the_autocast_of_the_caller(name: str, family, dtype) -> No
         value = ESTIMATORS[name](family(logits), product)
     value.sum().backward()
     assert dtypes == {dtype}
+    assert logits.grad is not None
     assert logits.grad.isfinite().all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -27,7 +28,7 @@ HELD_TENSORS = pytest.mark.filterwarnings(
 
 # Compiled and mapped operations are the same ones on other memory layouts, whose kernels of exp
 # and log differ in the last place; scores up to some 30 in float64 make that 500 of them.
-ROUNDING = {"rtol": 1e-13, "atol": 1e-13}
+ROUNDING: dict[str, Any] = {"rtol": 1e-13, "atol": 1e-13}
 
 
 def outputs(distribution, noise: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -52,10 +53,11 @@ def program(spec: Spec, names: tuple[str, ...], **numbers: float) -> Callable:
 
 def weighted(found: tuple[Tensor, ...]) -> Tensor:
     """A number whose gradient tells every entry of the outputs from the others."""
-    return sum(
+    parts = (
         (part * torch.linspace(1, 2, part.numel(), device=part.device).view(part.shape)).sum()
         for part in found
     )
+    return sum(parts, torch.zeros(()))
 
 
 @pytest.fixture

@@ -204,6 +204,7 @@ def test_a_matrix_with_a_gradient_may_be_used_in_two_backward_passes() -> None:
     distribution = rt.CorrelatedRelaxedBernoulli(0.5, double(PROBS), correlation_matrix=matrix)
     for _ in range(2):
         distribution.rsample().sum().backward()
+    assert matrix.grad is not None
     assert matrix.grad.isfinite().all()
 
 
@@ -215,4 +216,5 @@ def test_what_was_kept_in_inference_mode_serves_training() -> None:
     with torch.inference_mode():
         value = distribution.sample()
     distribution.log_prob(value.clone()).backward()
+    assert logits.grad is not None
     assert logits.grad.isfinite().all()

@@ -190,7 +190,10 @@ def test_the_backward_pass_stays_on_the_device(spec: Spec, build, mild_parameter
             for name, result in found.items():
                 if result.requires_grad:
                     gradients = torch.autograd.grad(
-                        result.sum(), parameters.values(), retain_graph=True, allow_unused=True
+                        result.sum(),
+                        tuple(parameters.values()),
+                        retain_graph=True,
+                        allow_unused=True,
                     )
                     for gradient in gradients:
                         assert gradient is None or gradient.device.type == "meta", name
@@ -207,7 +210,8 @@ def modules_on(device: str) -> list[torch.nn.Module]:
 def results_of(modules: list[torch.nn.Module], device: str) -> dict[str, Tensor]:
     """What modules and the functions of logits return, by name."""
     logits = torch.empty(2, 5, device=device, requires_grad=True)
-    functional, found = relaxit_torch.functional, {}
+    functional = relaxit_torch.functional
+    found: dict[str, Tensor] = {}
     for temperature in (0.5, torch.empty((), device=device, requires_grad=True)):
         soft = functional.gumbel_softmax(logits, temperature)
         hard = functional.gumbel_softmax(logits, temperature, hard=True)

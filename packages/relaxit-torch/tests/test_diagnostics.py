@@ -10,9 +10,11 @@ import json
 import math
 import re
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -125,7 +127,7 @@ def test_the_exact_gradient_has_no_bias_and_no_variance() -> None:
 
 def test_evaluations_of_f_are_counted_per_draw_and_batch_element() -> None:
     bits = Independent(Bernoulli(logits=torch.zeros(2, 3, dtype=torch.float64)), 1)
-    options = {
+    options: dict[str, tuple[Callable[..., Tensor], int]] = {
         "arm": (arm, 2),
         "rebar": (rebar, 2),
         "score_function": (partial(score_function, samples=7), 7),
@@ -265,14 +267,17 @@ def test_the_plane_has_a_curve_per_estimator(tmp_path) -> None:
     assert path.read_bytes().startswith(b"\x89PNG")
     (axes,) = figure.axes
     assert axes.get_xscale() == axes.get_yscale() == "log"
-    curves = [line.get_xydata().tolist() for line in axes.lines if len(line.get_xydata())]
+    lines = [np.asarray(line.get_xydata()).tolist() for line in axes.lines]
+    curves = [points for points in lines if points]
     # In the order of the temperatures. An estimator without variance is not on the plane.
     assert curves[0] == [[0.125, 2.0]]
     (x, y), seen = curves[1]
     assert seen == [0.5, 0.25]
     assert y == 1 / 3
     assert x < 0.5 * 0.125, "aside, where no bias was found"
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a, b", "c"]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["a, b", "c"]
 
 
 def test_without_matplotlib_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,14 +322,14 @@ def test_a_draw_that_is_zero_has_no_direction() -> None:
 def test_the_page_says_of_each_estimator_what_its_docstring_says(name: str) -> None:
     (line,) = re.findall(rf"^\| \[`{name}`\].*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     biased, evaluations, differentiable = (cell.strip() for cell in line.split("|")[2:5])
-    documentation = re.sub(r"\s+", " ", ESTIMATORS[name].__doc__)
+    documentation = re.sub(r"\s+", " ", ESTIMATORS[name].__doc__ or "")
     assert biased == ("no" if "Unbiased" in documentation else "yes")
     assert ("Biased" in documentation) == (biased == "yes")
     needs = "need not be differentiable" not in documentation
     assert differentiable.startswith("yes" if needs else "no")
     bits = Independent(Bernoulli(logits=torch.zeros(3, dtype=torch.float64)), 1)
     report = gradient_report([ESTIMATORS[name]], bits, lambda b: (b - 0.4).square().sum(-1))
-    expected = {"all states": 8}.get(evaluations) or int(re.search(r"\d", evaluations)[0])
+    expected = {"all states": 8}.get(evaluations) or int(re.findall(r"\d", evaluations)[0])
     assert report.rows[0].evaluations == expected
     assert f"\n::: relaxit_torch.estimators.{name}\n" in PAGE.read_text(encoding="utf-8")
 
@@ -334,7 +339,7 @@ def test_the_picture_is_drawn_from_committed_results_of_every_estimator() -> Non
     found = json.loads((PAGE.parents[1] / "results" / "estimators.json").read_text())
     assert {"command", "seed", "versions"} <= set(found["about"])
     rows = [GradientRow(**row) for row in found["problems"]["bits"]["rows"]]
-    measured = {re.match(r"\w+", row.estimator)[0] for row in rows}
+    measured = {re.findall(r"\w+", row.estimator)[0] for row in rows}
     assert measured == set(ESTIMATORS)
     assert (PAGE.parents[1] / "images" / "bias-variance.png").exists()
 

@@ -115,8 +115,10 @@ def test_an_impossible_category_gets_0_and_spoils_no_gradient(function, dtype, d
     assert (found[:, 1::2] == 0).all()
     (found * torch.arange(5.0, device=device)).sum().backward()
     for leaf in (logits, temperature):
+        assert leaf.grad is not None
         assert leaf.grad.isfinite().all()
         assert leaf.grad.any()
+    assert logits.grad is not None
     assert (logits.grad[:, 1::2] == 0).all()
 
 
@@ -136,6 +138,7 @@ def test_autocast_lowers_nothing(function, dtype: torch.dtype) -> None:
         with torch.autocast("cpu", dtype, enabled=enabled):
             value = function(logits)
             (value * torch.arange(4.0)).sum().backward()
+        assert logits.grad is not None
         return value.detach(), logits.grad
 
     for found, expected in zip(value_and_gradient(True), value_and_gradient(False), strict=True):
@@ -279,6 +282,7 @@ def test_relaxed_top_k_is_safe_where_rows_saturate(dtype, temperature, device: s
         # Rounding of each of 8 entries, of a size up to 4.
         assert ((khot.double().sum(-1) - 4).abs() < 16 * torch.finfo(dtype).eps).all()
         (khot * torch.arange(8.0, device=device).to(dtype)).sum().backward()
+        assert leaf.grad is not None
         assert not leaf.grad.isnan().any()
 
 

@@ -134,6 +134,7 @@ def test_low_precision_rounds_what_float64_computes(dtype) -> None:
     expected = relaxed(7, rate.double(), 0.5).logits.to(dtype)
     torch.testing.assert_close(found.logits, expected, rtol=2 * torch.finfo(dtype).eps, atol=0)
     found.count(found.rsample()).sum().backward()
+    assert rate.grad is not None
     assert rate.grad.isfinite().all()
 
 

@@ -118,4 +118,4 @@ def test_without_a_backward_temperature_nothing_is_decoupled() -> None:
     distribution = rt.GumbelSoftmax(0.7, logits=LOGITS)
     assert distribution.backward_temperature is None
     with pytest.raises(TypeError):
-        rt.GumbelSoftmax(0.7, None, LOGITS, False, None, 3.0)
+        rt.GumbelSoftmax(0.7, None, LOGITS, False, None, 3.0)  # type: ignore[call-arg]  # one too many

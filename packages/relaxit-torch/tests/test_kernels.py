@@ -261,11 +261,11 @@ def test_the_logistic_of_a_normal_is_precise_in_the_tails(dtype) -> None:
         np.concatenate([-sizes, [0.0, 0.99, 1.01, 11.99, 12.01, 35.99, 36.01], sizes]), dtype=dtype
     )
     with mpmath.workdps(50):
-        expected = [
+        inside = [
             float(mpmath.log(mpmath.ncdf(v)) - mpmath.log(mpmath.ncdf(-v))) if abs(v) < 50 else 0.0
             for v in map(mpmath.mpf, x.tolist())
         ]
-    expected = np.where(x.abs() < 50, expected, normal.logit_ndtr(x).double())
+    expected = np.where(x.abs() < 50, inside, normal.logit_ndtr(x).double())
     found = normal.normal_to_logistic(x)
     # It is added to log-odds. Around 0 it is four times the error of a probability of 1/2, which
     # `erfc`, two products and the logit round, as in the logistic noise of other classes.

@@ -39,6 +39,7 @@ def draws(draw: st.DrawFn, *names: str, dtype: str) -> list[np.ndarray]:
     for name in names:
         parameter = SPEC.parameters[name]
         unit = draw(arrays(np.float64, shape, elements=st.floats(0, 1, width=32)))
+        assert parameter.typical is not None
         placed = parameter.domain.place(unit, parameter.typical)
         found.append(placed.astype(dtype).astype(np.float64))
     return found
@@ -309,8 +310,8 @@ def test_ratios_of_a_hundred_nats_do_not_overflow_on_the_way() -> None:
     assert expected[0] > 1e38  # beyond float32, as the exponential of 60 alone is not
     mu = torch.tensor([100.0, 99.0, 98.0])
     found = concentration_from_gaussian(mu, torch.ones(3))
-    expected = concentration_from_gaussian(mu - 99, torch.ones(3))
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=0.0)
+    shifted = concentration_from_gaussian(mu - 99, torch.ones(3))
+    torch.testing.assert_close(found, shifted, rtol=1e-4, atol=0.0)
 
 
 FINITE = "finite in every entry"
@@ -355,4 +356,4 @@ def test_other_distributions_are_refused_by_name() -> None:
     with pytest.raises(TypeError, match="dirichlet must be a Dirichlet distribution, but got Logi"):
         to_logistic_normal(distribution)
     with pytest.raises(TypeError, match="must be a LogisticNormalSoftmax, but got Dirichlet"):
-        to_dirichlet(Dirichlet(torch.ones(3)))
+        to_dirichlet(Dirichlet(torch.ones(3)))  # type: ignore[arg-type]  # is refused

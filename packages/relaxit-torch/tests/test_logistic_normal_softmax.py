@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -136,7 +138,8 @@ def test_a_common_constant_that_dwarfs_the_scales_is_taken_away(spread: str) -> 
     wide = rt.LogisticNormalSoftmax(loc.double(), scale.double())
     value = wide.sample((20,)).float()
     spreads = {"scale": scale, "scale_tril": scale.diag_embed()}
-    distribution = rt.LogisticNormalSoftmax(loc, **{spread: spreads[spread]})
+    given: dict[str, Any] = {spread: spreads[spread]}
+    distribution = rt.LogisticNormalSoftmax(loc, **given)
     expected = [exact_log_density(loc.tolist(), scale.tolist(), row) for row in value.tolist()]
     # `log c - mu` is rounded to half an ulp of 32, 2e-6: a fiftieth of the second scale. Within
     # five standard deviations the density changes by a tenth then, for two such categories twice.
@@ -185,9 +188,8 @@ def test_the_divergence_of_a_dirichlet_distribution_is_its_integral(spread: str)
         "scale": torch.tensor([0.5, 1.0, 2.0]).double(),
         "scale_tril": torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.7, 0.0], [-0.4, 0.2, 0.9]]).double(),
     }
-    distribution = rt.LogisticNormalSoftmax(
-        torch.tensor([0.3, -0.4, 0.0]).double(), **{spread: spreads[spread]}
-    )
+    given: dict[str, Any] = {spread: spreads[spread]}
+    distribution = rt.LogisticNormalSoftmax(torch.tensor([0.3, -0.4, 0.0]).double(), **given)
     # At the last log-ratio the tail of the density, exp(-|y| / 2), is 1e-17.
     step = 0.1
     axis = torch.arange(-80, 80 + step / 2, step, dtype=torch.float64)
@@ -278,7 +280,7 @@ class Living(TorchDispatchMode):
             self.now -= size
 
 
-def large() -> dict[str, tuple]:
+def large() -> dict[str, Callable[[], Tensor]]:
     """Computations on distributions of 100,000 categories, with their parameters."""
     random = np.random.default_rng(10)
     loc, scale, concentration = (

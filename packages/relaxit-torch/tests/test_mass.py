@@ -24,10 +24,11 @@ def test_atoms_and_density_have_mass_one_at_the_corners(
     of: Spec, names, build_distribution
 ) -> None:
     units = np.array(list(itertools.product([0.0, 0.5, 1.0], repeat=len(names))))
-    parameters = {
-        name: of.parameters[name].domain.place(unit, of.parameters[name].typical)
-        for name, unit in zip(names, units.T, strict=True)
-    }
+    parameters = {}
+    for name, unit in zip(names, units.T, strict=True):
+        parameter = of.parameters[name]
+        assert parameter.typical is not None
+        parameters[name] = parameter.domain.place(unit, parameter.typical)
     reference = of.reference_class(**parameters, **of.arguments)
     mass = total_mass(reference, build_distribution(of, parameters).logpdf)
     np.testing.assert_allclose(mass, 1, rtol=0, atol=1e-8)

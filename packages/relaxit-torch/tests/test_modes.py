@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from parametrisation import each_spec, each_spec_and_parameters
 from relaxit_reference import Spec
 
-ROUNDING = {"rtol": 1e-12, "atol": 1e-12}
+ROUNDING: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-12}
 MANY = 5_000
 """Rows of a batch: more numbers than shortcuts for small draws would take."""
 

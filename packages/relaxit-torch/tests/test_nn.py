@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import io
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -19,9 +21,10 @@ from relaxit_torch.nn import (
     StochasticGates,
     TemperatureSchedule,
 )
+from relaxit_torch.nn.temperature_schedule import Curve
 
 GATES = [HardConcreteGates, StochasticGates, CorrelatedGates]
-CURVES = ["exponential", "linear", "cosine"]
+CURVES: list[Curve] = ["exponential", "linear", "cosine"]
 
 
 @pytest.fixture(params=GATES, ids=lambda family: family.__name__)
@@ -156,7 +159,7 @@ def test_outputs_have_the_dtype_of_the_input(family, dtype) -> None:
 
 
 def test_a_state_dict_restores_the_gates(family) -> None:
-    options = {}
+    options: dict[str, Any] = {}
     if family is CorrelatedGates:
         options["correlation_matrix"] = torch.eye(6) * 0.6 + 0.4
     gates, other = trained(family, **options), family(6)
@@ -272,7 +275,7 @@ def test_only_the_gates_of_relevant_features_stay_open(family, seed: int) -> Non
 
 def test_a_schedule_takes_the_values_of_the_scheduler_of_torch() -> None:
     start, end, steps = 2.0, 0.1, 20
-    schedulers = {
+    schedulers: dict[Curve, Callable[..., Any]] = {
         "exponential": lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(
             optimizer, (end / start) ** (1 / steps)
         ),
@@ -350,21 +353,28 @@ def test_the_layer_chooses_the_likeliest_category_in_evaluation() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def schedule_of(network: nn.Sequential) -> TemperatureSchedule:
+    layer = network[1]
+    assert isinstance(layer, GumbelSoftmaxLayer)
+    assert isinstance(layer.schedule, TemperatureSchedule)
+    return layer.schedule
+
+
 def test_the_temperature_is_part_of_the_state_of_a_network() -> None:
     def make(start: float) -> nn.Sequential:
         schedule = TemperatureSchedule("cosine", start=start, end=0.1, steps=7)
         return nn.Sequential(nn.Linear(3, 4), GumbelSoftmaxLayer(schedule))
 
     network, other = make(2.0), make(1.0)
-    network[1].schedule.step()
-    handle = other[1].schedule
+    schedule, handle = schedule_of(network), schedule_of(other)
+    schedule.step()
     kept = io.BytesIO()
     torch.save(network.state_dict(), kept)
     kept.seek(0)
     other.load_state_dict(torch.load(kept, weights_only=True))
     assert other[1].temperature == network[1].temperature != 2.0
     handle.step()
-    network[1].schedule.step()
+    schedule.step()
     assert other[1].temperature == network[1].temperature
 
 

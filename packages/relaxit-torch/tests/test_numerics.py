@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 import relaxit_torch
 from parametrisation import each_spec
 from relaxit_reference import Spec, load_specs
+from relaxit_reference.comparison.draws import NOISE_RANGE
 from relaxit_reference.domains import (
     Arrangement,
     Domain,
@@ -21,7 +23,6 @@ from relaxit_reference.domains import (
     Simplex,
 )
 from relaxit_reference.testing.strategies import (
-    NOISE_RANGE,
     accepted_and_refused,
     random_parameters,
 )
@@ -37,7 +38,7 @@ def specs_where(condition: Callable[[Spec], bool]) -> pytest.MarkDecorator:
     specs = [
         variant for spec in load_specs() if spec.kind != "map" for variant in spec.with_variants()
     ]
-    return pytest.mark.parametrize("of", list(filter(condition, specs)), ids=str)
+    return pytest.mark.parametrize("of", [spec for spec in specs if condition(spec)], ids=str)
 
 
 class Extremes:
@@ -60,6 +61,7 @@ def nearest_corner(domain: Domain, value: torch.Tensor) -> torch.Tensor:
     """Where values saturate: the vertex of the simplex, or the end of the interval."""
     if isinstance(domain, Simplex):
         return torch.nn.functional.one_hot(value.argmax(-1), value.shape[-1]).to(value.dtype)
+    assert isinstance(domain, Interval)
     return (value > (domain.low + domain.high) / 2).to(value.dtype)
 
 
@@ -74,13 +76,15 @@ def extreme(build, leaves):
     """
 
     def extreme(spec: Spec, names: tuple[str, ...], precision: str):
-        drawn = random_parameters(spec, Extremes(seed=0), names=names, batch_shape=(BATCH,))
+        extremes: Any = Extremes(seed=0)  # stands for a generator, of which only `random` is used
+        drawn = random_parameters(spec, extremes, names=names, batch_shape=(BATCH,))
         for name in names:
             parameter = spec.parameters[name]
             domain = each(parameter.domain)
             if not domain.event_dim:
                 # Skips numbers that rounding moves out of the domain, such as 1 - 1e-6.
                 held = domain.contains(rounded(drawn[name], precision))
+                assert parameter.typical is not None
                 middle = domain.place(np.full(drawn[name].shape, 0.5), parameter.typical)
                 drawn[name] = np.where(held, drawn[name], middle)
         parameters = leaves(drawn, precision)
@@ -108,7 +112,7 @@ def assert_gradients_are_numbers(of: str, output: torch.Tensor, inputs: dict) ->
     if not output.requires_grad:  # the noise of a location-scale family scores without location
         return
     found = torch.autograd.grad(
-        weighted(output), inputs.values(), retain_graph=True, allow_unused=True
+        weighted(output), tuple(inputs.values()), retain_graph=True, allow_unused=True
     )
     for name, gradient in zip(inputs, found, strict=True):
         if gradient is not None and gradient.isnan().any():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,5 +109,5 @@ def test_every_pair_of_hardened_entries_has_the_discrete_distribution_at_tempera
 
 def _entries(spec: Spec, name: str, value: np.ndarray, pair: tuple[int, int]) -> np.ndarray:
     """The part of a number, vector or matrix that belongs to a pair of components."""
-    index = np.ix_(*[pair] * spec.parameters[name].domain.event_dim)
+    index: tuple[Any, ...] = np.ix_(*[pair] * spec.parameters[name].domain.event_dim)
     return value[(..., *index)]

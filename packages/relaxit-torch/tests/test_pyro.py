@@ -7,7 +7,7 @@ import pytest
 import torch
 from pyro.distributions import Normal
 from pyro.infer import SVI, Trace_ELBO
-from pyro.optim import SGD
+from pyro.optim import SGD  # type: ignore[attr-defined]  # pyro makes it at run time
 from torch import Tensor
 
 from parametrisation import each_spec

@@ -360,7 +360,9 @@ def test_noise_is_uncorrelated_across_sample_batch_and_event(
     count = 20_000
     columns = distribution.noise((count, 2)).reshape(count, -1).cpu().numpy()
     # Rank correlations of independent columns are normal, whatever the distribution of the noise.
-    correlations = stats.spearmanr(columns).statistic[np.triu_indices(columns.shape[1], 1)]
+    correlations = np.asarray(stats.spearmanr(columns).statistic)[
+        np.triu_indices(columns.shape[1], 1)
+    ]
     limit = stats.norm.isf(ALARM_RATE / 2 / correlations.size) / (count - 1) ** 0.5
     assert np.abs(correlations).max() <= limit, (
         f"two entries of the noise of one sample have the rank correlation "

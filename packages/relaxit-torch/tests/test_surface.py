@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ PACKAGES = {
 }
 
 
-def class_of(spec: Spec, package: str) -> type:
+def class_of(spec: Spec, package: str) -> Any:
     module, base = PACKAGES[package]
     name = getattr(spec.classes, package)
     found = getattr(module, name, None)

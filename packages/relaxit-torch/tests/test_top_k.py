@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -212,7 +213,7 @@ def test_a_vector_that_is_not_a_subset_is_refused() -> None:
 
 
 @pytest.mark.parametrize("k", [0, -1, 1.5, True, "2"])
-def test_a_bad_count_is_refused(k: object) -> None:
+def test_a_bad_count_is_refused(k: Any) -> None:
     with pytest.raises(ValueError, match="k must be an integer of at least 1, but got"):
         rt.PlackettLuce(k, logits=torch.zeros(3), validate_args=False)
 
@@ -244,7 +245,7 @@ def test_fewer_possible_categories_than_draws_are_refused_by_index() -> None:
 @pytest.mark.parametrize("k", range(1, K + 1))
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_rsample_khot_is_the_sum_of_the_rows(dtype, k: int, logits: Tensor, temperature) -> None:
-    leaves = {
+    leaves: dict[str, Any] = {
         "temperature": torch.tensor(temperature, dtype=dtype, requires_grad=True),
         "logits": logits.to(dtype).requires_grad_(),
     }
@@ -259,8 +260,10 @@ def test_rsample_khot_is_the_sum_of_the_rows(dtype, k: int, logits: Tensor, temp
     # The sum over the categories is k, whatever the scores.
     torch.testing.assert_close(khot.sum(-1), torch.full((200,), float(k), dtype=dtype))
     weights = torch.linspace(-1, 1, khot.numel(), dtype=dtype).reshape(khot.shape)
-    found = torch.autograd.grad((weights * khot).sum(), leaves.values())
-    expected = torch.autograd.grad((weights * distribution.khot(rows)).sum(), leaves.values())
+    found = torch.autograd.grad((weights * khot).sum(), tuple(leaves.values()))
+    expected = torch.autograd.grad(
+        (weights * distribution.khot(rows)).sum(), tuple(leaves.values())
+    )
     for name, one, other in zip(leaves, found, expected, strict=True):
         # Sums of 1400 terms, each with the factor of scores / temperature.
         size = 1400 * max(1.0, (1 / temperature) ** (2 if name == "temperature" else 1))
@@ -281,7 +284,7 @@ def test_rsample_khot_of_many_categories_is_the_sum_of_the_rows() -> None:
 @pytest.mark.parametrize("independent_noise", [False, True])
 def test_hard_khot_vectors_are_exact(precision: str, independent_noise: bool) -> None:
     logits = torch.linspace(-2, 2, K).to(getattr(torch, precision)).requires_grad_()
-    options = {"logits": logits, "independent_noise": independent_noise}
+    options: dict[str, Any] = {"logits": logits, "independent_noise": independent_noise}
     distribution = rt.GumbelSoftmaxTopK(3, 0.5, hard=True, **options)
     torch.manual_seed(0)
     rows = distribution.rsample((500,))
@@ -305,7 +308,7 @@ def test_khot_gradients_are_numbers_at_the_extremes(precision: str) -> None:
         dtype
     )
     for k, temperature in itertools.product((1, 2, 3), (0.01, 1.0, 10.0)):
-        leaves = {
+        leaves: dict[str, Any] = {
             "temperature": torch.full((3,), temperature, dtype=dtype, requires_grad=True),
             "logits": logits.clone().requires_grad_(),
         }
@@ -314,7 +317,7 @@ def test_khot_gradients_are_numbers_at_the_extremes(precision: str) -> None:
         assert khot.isfinite().all()
         assert (khot[:, 0, 3] == 0).all()
         weights = torch.linspace(-1, 1, khot.numel(), dtype=dtype).reshape(khot.shape)
-        for gradient in torch.autograd.grad((weights * khot).sum(), leaves.values()):
+        for gradient in torch.autograd.grad((weights * khot).sum(), tuple(leaves.values())):
             assert not gradient.isnan().any()
 
 

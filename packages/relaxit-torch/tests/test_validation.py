@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from parametrisation import each_dtype, each_spec
 from relaxit_reference import Spec
@@ -109,7 +110,7 @@ def test_the_ends_that_belong_to_a_domain_are_accepted(
 def test_exactly_one_of_an_exclusive_group_must_be_given(
     spec: Spec, build, mild_parameters
 ) -> None:
-    everything = {}
+    everything: dict[str, Tensor] = {}
     for names in spec.parameterisations():
         everything |= mild_parameters(spec, names=names)
     for group in spec.exclusive:

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, kl_divergence
 from torch.nn.functional import binary_cross_entropy
 from torch.utils.data import DataLoader
-from torchvision.datasets import MNIST  # type: ignore[import-untyped]
-from torchvision.transforms import ToTensor  # type: ignore[import-untyped]
+from torchvision.datasets import MNIST
+from torchvision.transforms import ToTensor
 
 from relaxit_vae import Config, train
 from relaxit_vae.data import PIXELS, Digits, load_images

@@ -34,6 +34,7 @@ TITLES = {"categories": "one variable of four categories", "bits": "six bits"}
 SEED = 0
 
 Problem = tuple[Distribution, Callable[[Tensor], Tensor]]
+Estimators = dict[str, Callable[..., Tensor]]
 
 
 def categories() -> Problem:
@@ -99,32 +100,35 @@ def measure(name: str, samples: int) -> GradientReport:
     """Measures all estimators that apply, with `samples` draws of each."""
     problem = categories() if name == "categories" else bits()
     distribution, f = problem
+    antithetic: Estimators = {}
     if isinstance(distribution, OneHotCategorical):
-        logits, antithetic = distribution.logits, {}
+        logits = distribution.logits
         relax = trained_relax(problem, lambda draws: OneHotCategorical(logits=draws), logits)
     else:
+        assert isinstance(distribution, Independent)
         logits = distribution.base_dist.logits
         antithetic = {"arm": estimators.arm, "disarm": estimators.disarm}
         relax = trained_relax(
             problem, lambda draws: Independent(Bernoulli(logits=draws), 1), logits
         )
     leave_one_out = partial(estimators.score_function, samples=4, baseline="leave_one_out")
+    measured: Estimators = {
+        "straight_through": estimators.straight_through,
+        "decoupled_straight_through": estimators.decoupled_straight_through,
+        "reinmax": estimators.reinmax,
+        "gumbel_softmax": estimators.gumbel_softmax,
+        "gumbel_softmax_straight_through": estimators.gumbel_softmax_straight_through,
+        "gumbel_rao, 100 samples": partial(estimators.gumbel_rao, samples=100),
+        "score_function": estimators.score_function,
+        "score_function, leave-one-out of 4": leave_one_out,
+        "unordered_set of 2": estimators.unordered_set,
+        "rebar": estimators.rebar,
+        "relax, trained": relax,
+        "exact": estimators.exact,
+        **antithetic,
+    }
     return gradient_report(
-        {
-            "straight_through": estimators.straight_through,
-            "decoupled_straight_through": estimators.decoupled_straight_through,
-            "reinmax": estimators.reinmax,
-            "gumbel_softmax": estimators.gumbel_softmax,
-            "gumbel_softmax_straight_through": estimators.gumbel_softmax_straight_through,
-            "gumbel_rao, 100 samples": partial(estimators.gumbel_rao, samples=100),
-            "score_function": estimators.score_function,
-            "score_function, leave-one-out of 4": leave_one_out,
-            "unordered_set of 2": estimators.unordered_set,
-            "rebar": estimators.rebar,
-            "relax, trained": relax,
-            "exact": estimators.exact,
-            **antithetic,
-        },
+        measured,
         distribution,
         f,
         samples=samples,

@@ -46,7 +46,8 @@ class GatedLeNet(nn.Sequential):
     def expected_weights(self) -> Tensor:
         """Returns the expected number of weights of units whose gates are open."""
         pairs = zip(self.gates, self.linear, strict=True)
-        return sum(gates.penalty() * linear.out_features for gates, linear in pairs)
+        terms = (gates.penalty() * linear.out_features for gates, linear in pairs)
+        return sum(terms, torch.zeros(()))
 
 
 def train(images: Images, seed: int, *, penalty: float, epochs: int = EPOCHS) -> GatedLeNet:
