@@ -41,7 +41,7 @@ Estimator = Callable[..., Tensor]
 class Problem:
     """A discrete distribution, with an `f` that is not quadratic and couples the variables."""
 
-    kind: type[Distribution]
+    kind: type[Bernoulli | OneHotCategorical]
     shape: tuple[int, ...]
     coupled: int
     """Dimensions of the batch that `Independent` makes one event."""

@@ -27,7 +27,7 @@ def test_every_estimator_has_a_case() -> None:
 
 @each_case(DEFAULTS.values())
 def test_the_documentation_says_what_one_must_know(case: EstimatorCase) -> None:
-    documentation = inspect.getdoc(case.function)
+    documentation = inspect.getdoc(case.function) or ""
     description = " ".join(documentation.partition("Args:")[0].split())
     assert re.search(r"\bUnbiased\b" if case.unbiased else r"\bBiased\b", description)
     assert "Evaluations of `f`:" in description
@@ -41,7 +41,7 @@ def test_the_documentation_says_what_one_must_know(case: EstimatorCase) -> None:
 
 @each_case(case for case in DEFAULTS.values() if case.function is not estimators.exact)
 def test_the_documentation_names_its_source(case: EstimatorCase) -> None:
-    assert "\nReferences:\n" in inspect.getdoc(case.function)
+    assert "\nReferences:\n" in (inspect.getdoc(case.function) or "")
 
 
 @each_case_and_problem(CASES)

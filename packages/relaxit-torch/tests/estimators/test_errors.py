@@ -56,7 +56,7 @@ def first(value: Tensor) -> Tensor:
             r"shape \(2, 3\), but got shape \(\)",
         ),
         (
-            lambda: estimators.exact(BITS, lambda bits: 1.0),
+            lambda: estimators.exact(BITS, lambda bits: 1.0),  # type: ignore[arg-type, return-value]  # is refused
             TypeError,
             "f must return a tensor, but got 1.0",
         ),
@@ -115,7 +115,7 @@ def first(value: Tensor) -> Tensor:
             "samples must be an integer of at least 2 for baseline='leave_one_out', but got 1",
         ),
         (
-            lambda: estimators.score_function(CATEGORIES, first, baseline="mean"),
+            lambda: estimators.score_function(CATEGORIES, first, baseline="mean"),  # type: ignore[arg-type]  # is refused
             ValueError,
             "baseline must be None, 'leave_one_out' or a tensor, but got 'mean'",
         ),
@@ -140,7 +140,7 @@ def first(value: Tensor) -> Tensor:
             r"temperature must broadcast to the variables' shape \(3,\), but got shape \(2,\)",
         ),
         (
-            lambda: estimators.gumbel_rao(CATEGORIES, first, samples=1.5),
+            lambda: estimators.gumbel_rao(CATEGORIES, first, samples=1.5),  # type: ignore[arg-type]  # is refused
             ValueError,
             "samples must be an integer of at least 1, but got 1.5",
         ),

@@ -22,18 +22,14 @@ from relaxit_torch.estimators import (
 )
 
 
-@dataclass(frozen=True)
 class Quadratic:
     """`z^T A z + b^T z` for one variable of four categories (Hooper, Shekhovtsov 2026)."""
 
-    seed: int
-
-    def __post_init__(self) -> None:
-        torch.manual_seed(self.seed)
+    def __init__(self, seed: int) -> None:
+        torch.manual_seed(seed)
         root, linear, logits = torch.randn(4, 4), torch.randn(4), torch.randn(4)
-        matrix = root.double().T @ root.double()
-        for name, value in [("matrix", matrix), ("linear", linear), ("logits", logits)]:
-            object.__setattr__(self, name, value.double())
+        self.matrix = root.double().T @ root.double()
+        self.linear, self.logits = linear.double(), logits.double()
 
     def f(self, value: Tensor) -> Tensor:
         return ((value @ self.matrix) * value).sum(-1) + value @ self.linear

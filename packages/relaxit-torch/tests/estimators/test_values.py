@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy import stats
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
+from torch.distributions import Bernoulli, Independent, OneHotCategorical
 
 import relaxit_torch as rt
 from estimator_cases import (
@@ -72,6 +72,7 @@ def test_half_precision_draws_what_float32_does(estimator: Estimator, dtype: tor
 
         distribution = OneHotCategorical(logits=leaf, validate_args=False)
         estimator(distribution, f).sum().backward()
+        assert leaf.grad is not None
         assert leaf.grad.isfinite().all()
         assert seen[0].dtype == given.dtype
         found.append(seen[0].detach().float())
@@ -93,6 +94,7 @@ def test_value_and_gradient_keep_shape_and_dtype(
         assert value.shape == distribution.batch_shape
         assert value.dtype == dtype
         value.sum().backward()
+        assert logits.grad is not None
         assert logits.grad.shape == logits.shape
         assert logits.grad.isfinite().all()
 
@@ -141,7 +143,7 @@ def test_without_gradients_the_value_is_left(case: EstimatorCase, problem: Probl
 @pytest.mark.parametrize("kind", [Bernoulli, OneHotCategorical], ids=lambda kind: kind.__name__)
 @each_case([DEFAULTS["exact"], DEFAULTS["straight_through"], DEFAULTS["score_function"]])
 def test_probabilities_get_the_gradient_through_their_logits(
-    kind: type[Distribution], case: EstimatorCase
+    kind: type[Bernoulli | OneHotCategorical], case: EstimatorCase
 ) -> None:
     def f(value: Tensor) -> Tensor:
         return value[..., 0] * 3 if kind is OneHotCategorical else value * 3
@@ -152,6 +154,7 @@ def test_probabilities_get_the_gradient_through_their_logits(
     case.function(kind(probs=probs), f).sum().backward()
     torch.manual_seed(1)
     case.function(kind(logits=logits), f).sum().backward()
+    assert logits.grad is not None
     if kind is Bernoulli:
         expected = logits.grad / (probs * (1 - probs)).detach()
     else:  # torch divides by the sum of the probabilities, here 1
@@ -173,7 +176,7 @@ def test_the_distributions_of_pyro_and_nested_independence() -> None:
     nested = Independent(Independent(OneHotCategorical(logits=leaf), 1), 1)
     of_pyro = pyro.distributions.OneHotCategorical(logits=leaf).to_event(2)
     relaxed = Independent(rt.GumbelSoftmax(1.0, logits=leaf).discrete, 2)
-    gradients = []
+    gradients: list[Tensor] = []
     for distribution in (nested, of_pyro, relaxed):
         value = exact(distribution, f)
         assert value.shape == ()
@@ -189,6 +192,7 @@ def test_more_draws_are_a_larger_batch() -> None:
     value = disarm(distribution.expand((1000, *distribution.batch_shape)), problem.f).mean(0)
     assert value.shape == distribution.batch_shape
     value.sum().backward()
+    assert logits.grad is not None
     assert logits.grad.shape == logits.shape
 
 
