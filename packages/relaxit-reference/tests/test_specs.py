@@ -318,3 +318,10 @@ def test_the_page_of_the_format_lists_every_closed_form(form: str, page: str) ->
 @each_spec
 def test_the_reference_exports_every_class_that_is_named(spec: Spec) -> None:
     assert spec.reference_class is getattr(relaxit_reference, spec.classes.reference)
+
+
+@each_spec
+def test_a_reference_distribution_can_be_a_key(spec: Spec) -> None:
+    """Fields are arrays, which cannot be compared as a whole: objects are equal to themselves."""
+    distribution = getattr(relaxit_reference, spec.classes.reference)
+    assert distribution.__hash__ is object.__hash__

@@ -10,7 +10,7 @@ from relaxit_reference.distributions.gumbel_softmax import GumbelSoftmax
 from relaxit_reference.domains import Array, Numeric
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GeneralizedGumbelSoftmax(ReferenceDistribution):
     """A truncated count: a Gumbel-Softmax variable whose categories are the values of the count.
 

@@ -18,7 +18,7 @@ from relaxit_reference.rows import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GumbelSoftmaxTopK(CategoricalParameters, ReferenceDistribution):
     """`k` rows on the simplex, each without the categories in which earlier rows are largest.
 

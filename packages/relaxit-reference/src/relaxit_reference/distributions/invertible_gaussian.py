@@ -13,7 +13,7 @@ from relaxit_reference.distribution import ReferenceDistribution
 from relaxit_reference.domains import Array, Numeric, Simplex, nearest_interior
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class InvertibleGaussian(ReferenceDistribution):
     """Normal variables, mapped to the simplex by the softmax++.
 

@@ -11,7 +11,7 @@ from relaxit_reference.distribution import ReferenceDistribution
 from relaxit_reference.domains import Array, Numeric, Simplex, nearest_interior
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LogisticNormalSoftmax(ReferenceDistribution):
     """The softmax of a normal vector.
 

@@ -12,7 +12,7 @@ from relaxit_reference.domains import Arrangement, Array, Numeric
 from relaxit_reference.rows import harden_rows, successive_softmax, taken_before
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PlackettLuce(CategoricalParameters, ReferenceDistribution):
     """`k` different categories in the order of the draws, as one-hot rows.
 
