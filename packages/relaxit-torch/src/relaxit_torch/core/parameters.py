@@ -80,21 +80,20 @@ def unify(
 
     Counts stay integers. Python numbers named in `numbers` stay numbers: arithmetic with them
     launches no extra kernel and makes no tensor on any device. All others become tensors, each of
-    its own batch shape. They have the order of `constraints`.
+    its own batch shape.
     """
-    plain: dict[str, Any] = {}
+    unified: dict[str, Any] = dict(parameters)
     given: dict[str, Any] = {}
     for name, value in parameters.items():
         if constraints[name] is count:
-            plain[name] = check_count(name, value)
+            unified[name] = check_count(name, value)
         elif name in numbers and isinstance(value, float | Real):  # Real alone takes longer
-            plain[name] = float(value)
+            unified[name] = float(value)
         else:
             given[name] = value
     tensors = _alike(given)
-    batch_shape = _batch_shape(tensors, constraints)
-    unified = plain | tensors
-    return {name: unified[name] for name in constraints if name in unified}, batch_shape
+    unified.update(tensors)
+    return unified, _batch_shape(tensors, constraints)
 
 
 def expand(tensor: Tensor, batch_shape: torch.Size, event_dim: int) -> Tensor:

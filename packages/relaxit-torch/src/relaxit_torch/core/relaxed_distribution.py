@@ -411,8 +411,9 @@ class RelaxedDistribution(TorchDistribution):
             if isinstance(value, Tensor):
                 event_dim = self.arg_constraints[name].event_dim
                 value = _parameters.expand(value, batch_shape, event_dim)
-                attributes.update(_dtype=value.dtype, _device=value.device)
+                tensor = value
             attributes[name] = value
+        attributes["_dtype"], attributes["_device"] = tensor.dtype, tensor.device
 
     def _raise_precision(self) -> None:
         raised = copy.copy(self)
