@@ -99,7 +99,7 @@ def test_log_prob(record: Callable[..., None], method: str) -> None:
         record(
             "log_prob",
             method=method,
-            law=name,
+            distribution=name,
             batch=rows,
             size=columns,
             median_ms=median(of_law),
