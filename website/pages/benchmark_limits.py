@@ -23,12 +23,12 @@ ASKED = {
     ("CorrelatedRelaxedBernoulli", "relaxit"): 1.0,
     ("GumbelSoftmaxTopK k-hot", "relaxit"): 20.0,
 }
-"""The ratio that is asked for: the time of the peer by our time, sample and gradient, 10^6 entries."""
+"""The smallest time of a peer, in times of ours, for a sample of 10^6 entries and its gradient."""
 SMALL, LARGE = 1024, 1_000_000
 """The number of entries of the small size, and about the number of entries of the large size."""
 FLOOR, DRAWN, COMPILED = 1.6, 1.5, 1.0
-"""The largest ratios that are allowed: the time of a sampler by the time of its floor, of many drawn
-categories by two drawn categories, and of a compiled `relax` by an eager `relax`.
+"""The largest ratios that are allowed: the time of a sampler by the time of its floor, the time of
+many drawn categories by the time of two, and of a compiled `relax` by an eager `relax`.
 """
 
 LIMITS = {
@@ -38,9 +38,9 @@ LIMITS = {
         "of the backward pass."
     ),
     "StochasticTimesSmooth": (
-        "The generator comes first, as it does for the peer. Then come the sigmoid, the square root "
-        "and the comparison, and in the backward pass three products and a choice. Each is a pass "
-        "over memory of about equal cost."
+        "The generator comes first, as it does for the peer. Then come the sigmoid, the square "
+        "root and the comparison, and in the backward pass three products and a choice. Each "
+        "is a pass over memory of about equal cost."
     ),
     "CorrelatedRelaxedBernoulli": (
         "After the noise and a product with a matrix come the log-odds of the normal distribution "
@@ -52,8 +52,8 @@ LIMITS = {
         "drawn categories are summed in float64."
     ),
     "ExpGumbelSoftmax": (
-        "Its log-softmax keeps the digits of an entry that is nearly certain. The fused log-softmax "
-        "of torch does not."
+        "Its log-softmax keeps the digits of an entry that is nearly certain. The fused "
+        "log-softmax of torch does not."
     ),
     "InvertibleGaussian": (
         "Two parameters are read and two gradients are written. Each way has a softmax and appends "
@@ -64,8 +64,8 @@ LIMITS = {
         "precision of a density: in several branches, each for all entries."
     ),
     "PlackettLuce": (
-        "Categories are found one after the other: each by a maximum, and then masked for the next. "
-        "So ties are broken in the same way as for relaxed rows."
+        "Categories are found one after the other: each by a maximum, and then masked for the "
+        "next. So ties are broken in the same way as for relaxed rows."
     ),
     "GeneralizedGumbelSoftmax": (
         "The probabilities of the count and their derivatives come before its noise. They are "

@@ -17,7 +17,7 @@ def benchmarks(results: Mapping[str, Any]) -> list[str]:
     about = results["about"]
     return [
         f"In {about['dtype']} on the device {about['device']}, with `validate_args=False` "
-        "for all constructors. If a peer draws one noise value for a whole batch, it was changed to "
+        "for all constructors. Peers that draw one noise value for a whole batch were changed to "
         "draw one for each entry.",
         "## Time",
         "Construction and one sample, in milliseconds: medians of one process. In brackets, the "
@@ -25,7 +25,8 @@ def benchmarks(results: Mapping[str, Any]) -> list[str]:
         "disturbance of the machine slows both.",
         *times(results["time"], results["ratio"]),
         "## Log densities",
-        "Construction, the log density of a sample and its backward pass, measured in the same way.",
+        "Construction, the log density of a sample and its backward pass, measured like the times "
+        "above.",
         table(
             ("Method", "Distribution", "Size", "Milliseconds", "Times ours", "Kernels"),
             (
