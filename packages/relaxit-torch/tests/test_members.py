@@ -58,7 +58,9 @@ def test_the_uniform_member_has_a_uniform_discrete_distribution(
         assert (uniform.scale == 1).all()
         return
     probs = uniform.discrete.probs
-    expected = 1 / probs.shape[-1] if hasattr(uniform.discrete, "k") or _is_one_hot(uniform) else 0.5
+    expected = (
+        1 / probs.shape[-1] if hasattr(uniform.discrete, "k") or _is_one_hot(uniform) else 0.5
+    )
     tolerance = 16 * torch.finfo(distribution.dtype).eps
     torch.testing.assert_close(probs, torch.full_like(probs, expected), rtol=0, atol=tolerance)
 
