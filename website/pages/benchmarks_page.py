@@ -58,9 +58,9 @@ def benchmarks(results: Mapping[str, Any]) -> list[str]:
             ),
         ),
         "## Shortcuts and their plain twins",
-        "Each shortcut of the library next to the few torch operations that define it: how many "
-        "times as long these plain operations take, and the bytes for each entry that both keep for "
-        "the backward pass. A shortcut stays if at the larger size the plain operations take 1.25 "
+        "Each shortcut of the library next to the few torch operations that define it: how "
+        "many times as long these plain operations take, and the bytes for each entry that both "
+        "keep for the backward pass. A shortcut stays if at the larger size the plain ones take 1.25 "
         "times as long, or keep twice the bytes.",
         table(
             ("Shortcut", "Size", "Direction", "Milliseconds", "Times as long, plain", "Bytes kept"),
