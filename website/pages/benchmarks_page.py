@@ -58,10 +58,10 @@ def benchmarks(results: Mapping[str, Any]) -> list[str]:
             ),
         ),
         "## Shortcuts and their plain twins",
-        "Each shortcut of the library next to the few torch operations that define it: how "
-        "many times as long these plain operations take, and the bytes for each entry that both "
-        "keep for the backward pass. A shortcut stays if at the larger size the plain ones take 1.25 "
-        "times as long, or keep twice the bytes.",
+        "Each shortcut of the library is compared with the few torch operations that define it. "
+        "The table shows how many times as long these operations take, and the bytes for each "
+        "entry that both ways keep for the backward pass. A shortcut stays if, at the larger size, "
+        "it gains 1.25 times in time or 2 times in bytes.",
         table(
             ("Shortcut", "Size", "Direction", "Milliseconds", "Times as long, plain", "Bytes kept"),
             (
