@@ -2,9 +2,9 @@
 
     python -m website.checks.browser site [--pictures FOLDER]
 
-Fails on errors in the console, requests to other hosts, formulas that are not drawn, broken
-pictures, pages wider than a phone, tables and formulas wider than a wide page, pages that the
-navigation of the front page does not name, and a search that finds nothing.
+It fails on errors in the console, requests to other hosts, formulas that are not drawn, broken
+pictures, pages wider than a phone, tables and formulas wider than a wide page, pages that are
+missing in the navigation of the front page, and a search that finds nothing.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urldefrag
 
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Route, sync_playwright
 from playwright.sync_api import TimeoutError as NothingFound
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WIDE, NARROW = (1280, 900), (390, 844)
 UNDRAWN = re.compile(r"\\[\[(]|\$\$|\$\S[^$\n]*\$|\\[A-Za-z]{2,}")
-"""LaTeX in text: its delimiters, or a command."""
+"""LaTeX in text: delimiters, or a command."""
 
 TEXT = """() => {
   const page = document.querySelector("article").cloneNode(true)
@@ -44,7 +44,7 @@ OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElemen
 CUT = """() => [...document.querySelectorAll(".md-typeset__scrollwrap")]
   .filter(around => around.scrollWidth > around.clientWidth)
   .map(around => around.querySelector("th").textContent)"""
-"""Tables that end beyond their page, by their first head."""
+"""The first head of each table that is wider than the page."""
 
 CUT_FORMULAS = """() => [...document.querySelectorAll("div.formula")]
   .filter(formula => formula.scrollWidth > formula.clientWidth)
@@ -52,13 +52,13 @@ CUT_FORMULAS = """() => [...document.querySelectorAll("div.formula")]
 
 FRAMED = """() => ![...document.querySelectorAll("article table:not([class])")]
   .some(table => !table.closest(".md-typeset__scrollwrap"))"""
-"""Whether the theme has put every table where it scrolls by itself."""
+"""Whether the theme has put every table into a frame that scrolls."""
 
 NAVIGATION = """() => [...document.querySelectorAll(".md-nav--primary a[href]")].map(a => a.href)"""
 
 
 def main() -> int:
-    """Prints what is wrong; 1 if anything is."""
+    """Prints all problems. Returns 1 if there are any."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("site", type=Path)
     parser.add_argument("--pictures", type=Path, help="write a picture of every page here")
@@ -82,7 +82,7 @@ def main() -> int:
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """The address of a server of the folder on this machine."""
+    """Serves the folder on this machine. Yields the address."""
     server = ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(folder))
     )
@@ -92,7 +92,7 @@ def served(folder: Path) -> Iterator[str]:
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
-    """Says nothing about requests."""
+    """Prints nothing about requests."""
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
@@ -101,14 +101,14 @@ class QuietHandler(SimpleHTTPRequestHandler):
 def problems(
     browser: Browser, root: str, pages: list[Path], options: argparse.Namespace
 ) -> Iterator[str]:
-    """What is wrong with any page below this address."""
+    """The problems of all pages below this address."""
     context = browser.new_context(viewport={"width": WIDE[0], "height": WIDE[1]})
     page, heard = context.new_page(), list[str]()
     page.on("console", lambda m: heard.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: heard.append(str(error)))
     page.on("requestfailed", lambda request: heard.extend(missing(request)))
 
-    def only_from_here(route, request) -> None:  # type: ignore[no-untyped-def]
+    def only_from_here(route: Route, request: Request) -> None:
         if request.url.startswith((root, "data:", "blob:", "about:")):
             route.continue_()
         else:
@@ -120,7 +120,7 @@ def problems(
         address = f"{root}/{path.relative_to(options.site).as_posix()}"
         heard.clear()
         page.goto(address, wait_until="load")
-        page.add_style_tag(content="* { transition: none !important }")  # widths are final ones
+        page.add_style_tag(content="* { transition: none !important }")  # widths are final
         page.wait_for_function(FRAMED)
         for problem in [*inspect(page), *dict.fromkeys(heard)]:
             yield f"{address}: {problem}"
@@ -131,13 +131,13 @@ def problems(
 
 
 def missing(request: Request) -> Iterator[str]:
-    """A file that could not be loaded, unless the browser had gone on to the next page."""
+    """A file that could not be loaded, unless the browser left its page before."""
     if request.failure != "net::ERR_ABORTED":
         yield f"not loaded: {request.url}"
 
 
 def inspect(page: Page) -> Iterator[str]:
-    """What is wrong with the open page, wide and narrow."""
+    """The problems of the open page, wide and narrow."""
     if undrawn := UNDRAWN.search(page.evaluate(TEXT)):
         yield f"a formula is not drawn: {undrawn[0]}"
     yield from (f"a formula is not drawn: {latex}" for latex in page.evaluate(FORMULAS))
@@ -156,7 +156,7 @@ def inspect(page: Page) -> Iterator[str]:
 
 
 def front_page(page: Page, root: str, pages: list[Path], site: Path) -> Iterator[str]:
-    """Whether the front page leads everywhere, by its navigation and by its search."""
+    """The problems of the navigation and the search of the front page."""
     front = f"{root}/index.html"
     page.goto(front)
     linked = {urldefrag(link).url for link in page.evaluate(NAVIGATION)}
@@ -173,7 +173,7 @@ def front_page(page: Page, root: str, pages: list[Path], site: Path) -> Iterator
 
 
 def photograph(browser: Browser, address: str, target: Path) -> None:
-    """The whole page, wide and narrow, light and dark."""
+    """Writes pictures of the whole page, wide and narrow, light and dark."""
     target.parent.mkdir(parents=True, exist_ok=True)
     for scheme in ("light", "dark"):
         page = browser.new_page(color_scheme=scheme)

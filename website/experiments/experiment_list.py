@@ -1,7 +1,7 @@
 """The experiments whose figures the site shows: what each is, and the command that measures it.
 
-A file of `docs/results/` without an entry here, an entry without a file, and a file that was
-measured by another command than its entry has are errors when the site is built.
+Each file of `docs/results/` needs an entry here, with the command that measured it, and each entry
+needs a file. Otherwise the site is not built.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ LIST = "website/experiments/experiment_list.py"
 """This file, as error messages name it."""
 
 PLACES = {"--data-dir", "--json", "--output"}
-"""Options that say where something is, and change no figure."""
+"""Options for the places of files. They change no figure."""
 
 MACHINE = ("--device", "--results", "--threads")
-"""The same of benchmarks, whose results say by themselves on what they were measured."""
+"""Options for the machine of the benchmarks. The results name it."""
 
 MANNERS = ("--quiet", "--overwrite", "--resume", "--")
-"""Options that change no figure either."""
+"""Other options that change no figure."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One file of results."""
+    """How one file of results is measured."""
 
     title: str
     what: str
     command: str
-    """DATA stands for the folder of MNIST, FIGURES for the file of results, FOLDER for all else."""
+    """DATA is the folder of MNIST, FIGURES the file of results, FOLDER all other output."""
 
     def words(self, data: str, figures: str, folder: str) -> list[str]:
-        """The command with its places."""
+        """The command, with paths in place of DATA, FIGURES and FOLDER."""
         places = {"DATA": data, "FIGURES": figures, "FOLDER": folder}
         words = shlex.split(self.command)
         for name, place in places.items():
@@ -52,26 +52,27 @@ EXPERIMENTS = {
     ),
     "estimators": Experiment(
         "Bias and variance of estimators",
-        "Gradient estimators on two problems whose gradient is known, each multiplied by the "
-        "number that gives its mean the length of the exact gradient.",
+        "Gradient estimators on two problems whose gradient is known. Each is rescaled so that the "
+        "mean estimate has the exact gradient's norm.",
         "python packages/relaxit-vae/scripts/plot_bias_variance.py FIGURES FOLDER.png",
     ),
     "vae-enumeration": Experiment(
         "The bound against enumeration",
-        "Importance-weighted bounds of autoencoders with 8 bits, next to the sum over all 256 "
-        "codes, in nats per image.",
+        "Importance-weighted bounds of autoencoders with 8 bits, compared with the sum over all "
+        "256 codes, in nats per image.",
         "python packages/relaxit-vae/scripts/enumerate_codes.py DATA FIGURES",
     ),
     "vae-epoch": Experiment(
         "Seconds of an epoch",
-        "An epoch of `relaxit-vae train`, next to one that prepares image by image, and to the "
-        "parts of both: as many optimiser steps on one batch, and the batches alone.",
+        "An epoch of `relaxit-vae train`, next to an epoch that prepares each image by itself. The "
+        "parts of both epochs are measured too: as many optimiser steps on one batch, and the "
+        "batches alone.",
         "python packages/relaxit-vae/scripts/measure_epoch.py DATA FIGURES",
     ),
     "vae-gradients": Experiment(
         "Estimators inside an autoencoder",
-        "Estimates of the gradient of the reconstruction term in a trained model, next to the sum "
-        "over all codes.",
+        "Estimates of the gradient of the reconstruction term in a trained model, compared with "
+        "the sum over all codes.",
         "python packages/relaxit-vae/scripts/measure_gradients.py DATA FIGURES",
     ),
     "vae-methods": Experiment(
@@ -115,8 +116,8 @@ EXPERIMENTS = {
     ),
     "vae-reinmax": Experiment(
         "Grey levels, ReinMax",
-        "The same model as that of hard Gumbel-Softmax, trained by the estimator ReinMax; in nats "
-        "per image.",
+        "The model of the experiment with hard Gumbel-Softmax, trained by the estimator ReinMax; "
+        "in nats per image.",
         "relaxit-vae compare --latent gumbel-softmax --variables 4 --categories 8 --seeds 3 "
         "--data-dir DATA --estimator reinmax --temperature 1.3 --learning-rate 5e-4 --epochs 10 "
         "--output FOLDER --json FIGURES",
@@ -128,7 +129,7 @@ def experiment_of(name: str, results: Mapping[str, Any]) -> Experiment:
     """The entry of a file of results.
 
     Raises:
-        ValueError: there is none, or it has another command.
+        ValueError: there is no entry, or the file was measured by another command.
     """
     if name not in EXPERIMENTS:
         raise ValueError(f"docs/results/{name}.json has no command in {LIST}")
@@ -144,7 +145,7 @@ def experiment_of(name: str, results: Mapping[str, Any]) -> Experiment:
 
 
 def settings(words: list[str]) -> Iterator[str]:
-    """The program and the options that figures depend on; neither places nor silence."""
+    """The program and the options on which figures depend."""
     before = ""
     for word in words[1:] if words[:1] == ["python"] else words:
         option = word.partition("=")[0]

@@ -2,8 +2,8 @@
 
     python -m website.experiments.measure_again [NAME ...] [--data-dir DIR] [--dry-run]
 
-New figures go to `runs/experiments/`, and a printed comparison tells how far they are from the
-committed ones. To replace those, copy the file to `docs/results/`.
+It writes new figures to `runs/experiments/` and prints how they differ from the committed figures.
+To replace the committed figures, copy the file to `docs/results/`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from .experiment_list import EXPERIMENTS, experiment_of
 ROOT, RESULTS = DOCS.parent, DOCS / "results"
 FOLDER = Path("runs", "experiments")
 TIMES = ("second", "time", "about")
-"""Keys of these words are no property of the method."""
+"""Keys with these words depend on the machine, not on the method."""
 
 
 def main() -> None:
-    """Runs all, or those that are named."""
+    """Runs the named experiments, or all."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(EXPERIMENTS)}")
     parser.add_argument(
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def reproduce(name: str, data_dir: Path, *, dry_run: bool) -> None:
-    """Runs one command and compares its figures with the committed ones, if there are any."""
+    """Runs one command and compares its figures with the committed figures, if there are any."""
     committed = RESULTS / f"{name}.json"
     before = json.loads(committed.read_text()) if committed.exists() else None
     experiment = experiment_of(name, before) if before else EXPERIMENTS[name]
@@ -70,14 +70,14 @@ def reproduce(name: str, data_dir: Path, *, dry_run: bool) -> None:
 
 
 def program(name: str) -> list[str]:
-    """That of this environment; nox is the one that runs this."""
+    """The program of this environment. For nox, the one that runs this session."""
     if name == "nox":
         return shlex.split(os.environ.get("NOX", "nox"))
     return [sys.executable if name == "python" else str(Path(sys.executable).with_name(name))]
 
 
 def differences(before: Any, after: Any, place: str = "") -> Iterator[str]:
-    """Every figure that is not what it was, times apart."""
+    """Every figure that has changed, except times."""
     if any(word in place.lower() for word in TIMES):
         return
     if isinstance(before, Mapping) and isinstance(after, Mapping):

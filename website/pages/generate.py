@@ -18,7 +18,7 @@ MATHS, MEASURED = DOCS / "maths", DOCS / "measured"
 
 
 def main() -> None:
-    """Writes everything anew."""
+    """Deletes the generated pages and writes them again."""
     for folder in (MATHS, MEASURED):
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "pictures").mkdir(parents=True)
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def write(folder: Path, pages: Mapping[str, str]) -> None:
-    """Writes pages by their names."""
+    """Writes each text to the file of its name."""
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8")
     print(f"{len(pages)} pages in {folder.relative_to(DOCS.parent)}")

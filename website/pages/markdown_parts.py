@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], *, numbers: int = 0) -> str:
-    """A table, without the columns that are empty; the last `numbers` are set to the right."""
+    """A table without its empty columns. The last `numbers` columns are aligned to the right."""
     lines = list(rows)
     kept = [i for i in range(len(head)) if any(line[i] for line in lines)]
     rule = tuple("---:" if i >= len(head) - numbers else "---" for i in range(len(head)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from relaxit_reference import Spec
 from relaxit_reference.spec import Case, Parameter, Property
-from website.pictures.densities import law_picture
+from website.pictures.densities import samples_picture
 from website.pictures.gradients import gradient_picture
 
 from .markdown_parts import listing, table, words
@@ -20,17 +20,24 @@ NOISE = {
     "normal": r"\operatorname{Normal}(0, 1)",
 }
 HARDENING = {
-    "distribution": "The hardened value has exactly the discrete law, at every temperature.",
-    "mean": "The hardened value has the mean of the discrete law, not the law itself.",
+    "distribution": (
+        "The hardened value has exactly the discrete distribution, at every temperature."
+    ),
+    "mean": (
+        "The hardened value has the mean of the discrete distribution, but another distribution."
+    ),
 }
 GRADIENT = {
-    "pathwise": "The gradient is that of this map, with the noise held fixed.",
+    "pathwise": "The gradient is the gradient of this map, with the noise held fixed.",
     "straight_through": (
-        "The gradient is straight-through: that of a relaxed map, which is not that of the value."
+        "The gradient is straight-through: it is the gradient of a relaxed map, not of the value."
     ),
     "none": "The value is discrete, and has no gradient.",
 }
-DISCRETE = "A discrete law, to draw from and to score: it relaxes nothing, and others relax it."
+DISCRETE = (
+    "A discrete distribution, to draw from and to score. It relaxes nothing; other distributions "
+    "relax it."
+)
 DENSITY = {
     "continuous": "A log density with respect to {base}.",
     "mass": "A log probability: a density with respect to {base}.",
@@ -46,57 +53,61 @@ CLOSED_FORMS = {
     "kl": "Kullback-Leibler divergence (`torch.distributions.kl_divergence`)",
 }
 LIMITS = {
-    "discrete": "the law of the value approaches the discrete law",
+    "discrete": "the distribution of the value approaches the discrete distribution",
     "uniform": "the value approaches a constant that gives every state the same weight",
 }
 SYMMETRIES = {
-    "complement": "Negating `{parameter}` turns the value $c$ into $1 - c$, in law.",
-    "reflection": "Reflecting `{parameter}` and the value $c$ at $1/2$ changes nothing, in law.",
-    "negation": "Negating `{parameter}` negates the value, in law.",
-    "permutation": "Permuting the entries of `{parameter}` permutes those of the value, in law.",
+    "complement": "Negating `{parameter}` turns the value $c$ into $1 - c$, in distribution.",
+    "reflection": (
+        "Reflecting both `{parameter}` and the value $c$ at $1/2$ changes nothing, in distribution."
+    ),
+    "negation": "Negating `{parameter}` negates the value, in distribution.",
+    "permutation": (
+        "Permuting the entries of `{parameter}` permutes the entries of the value, in distribution."
+    ),
     "shift": "Adding the same number to all entries of `{parameter}` changes nothing.",
 }
-AGAINST = "The mean of the gradient, measured against that of the discrete objective, "
+AGAINST = "Compared with the gradient of the discrete objective, the mean gradient "
 BIAS = {
     "vanishes": AGAINST + "has a bias that vanishes as {limit}.",
     "remains": AGAINST + "has a bias that does not vanish as {limit}.",
     "vanishes_in_the_first_row": (
-        AGAINST + "has a bias that vanishes as {limit}, for functions of the first row. That of "
-        "functions of later rows remains: they jump where the greatest entry of an earlier row "
-        "changes, and jumps are not differentiated."
+        AGAINST + "has a bias that vanishes as {limit}, for functions of the first row. For "
+        "functions of later rows the bias remains: they jump where the largest entry of an "
+        "earlier row changes, and jumps are not differentiated."
     ),
     "remains_in_every_row": (
-        AGAINST + "has a bias that does not vanish as {limit}; of later rows, not even that of "
-        "linear functions: they jump where an earlier row does."
+        AGAINST + "has a bias that does not vanish as {limit}. For later rows, even linear "
+        "functions have a bias: later rows jump where an earlier row jumps."
     ),
     "remains_unless_linear": (
-        AGAINST + "has no bias for linear functions, and one for all others. There is no "
-        "temperature by which it could be made small."
+        AGAINST + "has no bias for linear functions, and a bias for all others. No "
+        "temperature removes this bias."
     ),
     "halves_the_linear": (
-        AGAINST + "is biased for every function: for linear ones it is half as long. There is no "
-        "temperature by which that could be changed."
+        AGAINST + "is biased for every function. For a linear function it is half the true "
+        "gradient. No temperature removes this bias."
     ),
     "unbiased": (
-        "The gradient is that of the expectation under this law, without bias. Nothing discrete is "
-        "relaxed."
+        "The gradient is an unbiased estimate of the gradient of the expectation under this "
+        "distribution. Nothing discrete is relaxed."
     ),
 }
 READ = {
-    "LogSimplex": "A function of the value means one of $e^y$, a point of the simplex.",
-    "Real": r"A function of the value means one of $\sigma(y)$, in (0, 1).",
+    "LogSimplex": "Functions of the value are meant as functions of $e^y$, a point of the simplex.",
+    "Real": r"Functions of the value are meant as functions of $\sigma(y)$, in (0, 1).",
 }
 
 
 def page(spec: Spec, pictures: Path) -> str:
-    """The page of one specification, with a section for each variant; pictures go to a folder."""
+    """The page of one specification, with a section for each variant. Writes its pictures."""
     parts = [
         f"# {spec.title}",
         spec.summary,
         DISCRETE if spec.kind == "discrete" else "",
         f"When to take it: {spec.use}.",
         classes(spec),
-        law_picture(spec).written(pictures),
+        samples_picture(spec).written(pictures),
         "## Parameters",
         *parameters(spec),
         *(directions(spec) if spec.kind == "map" else mathematics(spec, None, "##")),
@@ -105,7 +116,7 @@ def page(spec: Spec, pictures: Path) -> str:
     ]
     for variant in spec.with_variants()[1:]:
         switches = [word for word in variant.switches if word.partition("=")[0] not in spec.counts]
-        parts += [f"## With `{', '.join(switches)}`", law_picture(variant).written(pictures)]
+        parts += [f"## With `{', '.join(switches)}`", samples_picture(variant).written(pictures)]
         if variant.optional:
             rows = [parameter_row(n, variant.parameters[n], variant) for n in variant.optional]
             parts.append(table(PARAMETER_HEAD, rows))
@@ -169,11 +180,11 @@ def directions(spec: Spec) -> Iterator[str]:
 def mathematics(spec: Spec, base: Spec | None, level: str) -> Iterator[str]:
     """Sections on map, density, hardening and properties; those only that differ from `base`."""
     if base is None or spec.noise != base.noise or spec.relax != base.relax:
-        law, symbol = NOISE[spec.noise.distribution], spec.noise.symbol
+        distribution, symbol = NOISE[spec.noise.distribution], spec.noise.symbol
         yield f"{level} Map"
         yield (
-            f"Noise ${symbol} \\sim {law}$ of shape {shape(spec.noise.shape)}, independent in "
-            "every entry:"
+            f"Noise ${symbol} \\sim {distribution}$ of shape {shape(spec.noise.shape)}, "
+            "independent in every entry:"
         )
         yield display(spec.relax.latex)
         yield f"Support: {spec.relax.support.describe()}. {GRADIENT[spec.relax.gradient]}"
@@ -191,7 +202,7 @@ def mathematics(spec: Spec, base: Spec | None, level: str) -> Iterator[str]:
         yield f"{level} Closed forms"
         yield listing(closed_form(form, spec) for form in spec.closed_forms) or "None."
     if spec.properties and (base is None or spec.properties != base.properties):
-        yield f"{level} Laws and limits"
+        yield f"{level} Properties"
         yield listing(property_in_words(claim, spec) for claim in spec.properties)
 
 

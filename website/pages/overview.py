@@ -1,4 +1,4 @@
-"""The table of all distributions, and of what tells them apart."""
+"""The table of all distributions: what each relaxes, and how they differ."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ BIAS = {
     "remains": "bias remains as ${symbol} \\to {limit}$",
     "vanishes_in_the_first_row": "bias vanishes as ${symbol} \\to {limit}$ in the first row",
     "remains_in_every_row": "bias remains as ${symbol} \\to {limit}$",
-    "remains_unless_linear": "biased, other than for linear functions",
-    "halves_the_linear": "biased, half of the true one for linear functions",
-    "unbiased": "unbiased, of its own law",
+    "remains_unless_linear": "biased, except for linear functions",
+    "halves_the_linear": "biased, half the true gradient for linear functions",
+    "unbiased": "unbiased, for its own expectation",
 }
 LIMITS = {"zero": "0", "infinity": "\\infty"}
 POINTS = {
@@ -33,7 +33,7 @@ VARIABLES = ("bit", "bits", "one of $K$", "$k$ of $K$", "count", "none")
 
 
 def overview(specs: Iterable[Spec]) -> str:
-    """A line for each distribution and each of its variants, by what they relax."""
+    """The table, with a line for each distribution and variant, sorted by what they relax."""
     variants = [each for spec in specs if spec.kind != "map" for each in spec.with_variants()]
     head = (
         "Distribution",
@@ -49,7 +49,7 @@ def overview(specs: Iterable[Spec]) -> str:
 
 
 def row(spec: Spec) -> tuple[str, ...]:
-    """What tells it from others."""
+    """The line of one distribution or variant."""
     switches = [f"`{s}`" for s in spec.switches if s.partition("=")[0] not in spec.counts]
     of_mean = spec.kind == "relaxation" and variable(spec) == "bit" and spec.harden is None
     divergence = "no"
@@ -68,7 +68,7 @@ def row(spec: Spec) -> tuple[str, ...]:
 
 
 def variable(spec: Spec) -> str:
-    """The discrete variable that it is, or relaxes."""
+    """The discrete variable that the distribution relaxes or is."""
     if spec.event_dim == 2:
         return "$k$ of $K$"
     if isinstance(spec.relax.support, Independent):
@@ -82,7 +82,7 @@ def variable(spec: Spec) -> str:
 
 
 def values(spec: Spec) -> str:
-    """Where values lie: the set that their density counts, if an interval has only few of them."""
+    """Where values lie: a finite set if only finitely many points of an interval occur."""
     counted = "counting measure on "
     if isinstance(spec.relax.support, Interval) and spec.density.base.startswith(counted):
         return spec.density.base.removeprefix(counted)
@@ -90,7 +90,7 @@ def values(spec: Spec) -> str:
 
 
 def points(support: Domain) -> str:
-    """Where values lie, in a word or two."""
+    """The support in a word or two."""
     if isinstance(support, Independent):
         return f"{points(support.of)} in every {'row' if support.of.event_dim else 'entry'}"
     if isinstance(support, Interval):
@@ -100,10 +100,10 @@ def points(support: Domain) -> str:
 
 
 def gradient(spec: Spec) -> str:
-    """What the backward pass is, and how its mean differs from the gradient that is meant.
+    """What the backward pass computes, and how its mean differs from the true gradient.
 
     Raises:
-        ValueError: the specification of samples with a gradient does not say it.
+        ValueError: samples have a gradient, and the specification does not state its bias.
     """
     if spec.relax.gradient == "none":
         return "none"
@@ -120,7 +120,7 @@ def gradient(spec: Spec) -> str:
 
 
 def cost(spec: Spec) -> str:
-    """The order of the work of an event, from the shapes of its parameters and its noise."""
+    """The order of the work for one event, from the shapes of its parameters and its noise."""
     given = [spec.parameters[name].shape for name in spec.parameterisations()[0]]
     if matrix := next((shape for shape in given if len(shape) == 2), None):
         return f"${matrix[0]}^2$, and ${matrix[0]}^3$ once"
@@ -129,6 +129,6 @@ def cost(spec: Spec) -> str:
 
 
 def shape_of_value(spec: Spec) -> tuple[str, ...]:
-    """Rows come from counts."""
+    """The shape of a value. A count gives the number of its rows."""
     sizes = next((p.shape for p in spec.parameters.values() if len(p.shape) == 1), ())
     return (*(spec.parameters[n].symbol for n in spec.counts), *sizes) if spec.counts else sizes

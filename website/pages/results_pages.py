@@ -1,7 +1,7 @@
-"""Pages of measured results, from the shape of `docs/results/*.json`.
+"""Pages of measured results, from `docs/results/*.json`.
 
-`about` says where a file comes from, and everything else is shown: numbers and words in a table,
-tables of tables as tables, and lists of numbers as curves.
+The key `about` says how a file was measured. A page shows everything else: numbers and words in a
+table, tables of tables as tables, and lists of numbers as curves.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .results_words import heading, shown
 
 RESULTS = DOCS / "results"
 OWN = {"benchmarks": benchmarks}
-"""Results that are shown as more than what their shape tells."""
+"""Results with a page of their own."""
 
 SECTIONS = {
     "bits": "Six bits",
@@ -34,28 +34,29 @@ SECTIONS = {
     "rows": "Figures",
     "seconds": "Seconds of each turn",
 }
-"""Headings of keys that say too little by themselves."""
+"""Headings where a key says too little by itself."""
 
 MEANINGS = {
     "mean_cosine_of_mean": (
         "The cosine of the angle between the mean of all draws and the exact gradient, averaged "
         "over the seeds: 1 is the same direction."
     ),
-    "options": "Those of the command; all others have their defaults.",
+    "options": "The options of the command. All others have their defaults.",
 }
 
 DATA = (
-    "DATA is the folder of MNIST, its files in `DATA/MNIST/raw`, where they are downloaded if they "
-    "are absent: `nox -s experiments -- --data-dir=DATA`, by default `runs/data`."
+    "DATA is the folder of MNIST. Its files are in `DATA/MNIST/raw` and are downloaded if they are "
+    "missing. Choose the folder by `nox -s experiments -- --data-dir=DATA`; the default is "
+    "`runs/data`."
 )
 
 
 def pages(pictures: Path) -> dict[str, str]:
-    """The text of every page by its name, the index among them; pictures go to a folder.
+    """The text of every page by its name, with an index. Writes pictures to a folder.
 
     Raises:
-        ValueError: a file of results has no command that measures it again, or another one; or an
-            experiment has no file.
+        ValueError: a file of results has no experiment, or was measured by another command than
+            its experiment has; or an experiment has no file.
     """
     found = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
     if absent := {*EXPERIMENTS} - {*found}:
@@ -65,7 +66,7 @@ def pages(pictures: Path) -> dict[str, str]:
 
 
 def index(found: Mapping[str, Any]) -> str:
-    """What there is, and how it is measured again."""
+    """The index: all results, and how to measure them again."""
     rows = (
         (f"[{EXPERIMENTS[name].title}]({name}.md)", EXPERIMENTS[name].what, f"`{name}`")
         for name in found
@@ -74,17 +75,18 @@ def index(found: Mapping[str, Any]) -> str:
         [
             "# Results",
             "Every figure comes from a file that names its command; seeds are among the options. "
-            "This measures all of them again, into `runs/experiments/`, and prints what differs:",
+            "This command measures all of them again, writes to `runs/experiments/`, and prints "
+            "what differs:",
             "```sh\nnox -s experiments\n```",
-            "With names behind it, as in `nox -s experiments -- vae-methods`, it takes only those; "
-            "`nox -s experiments -- --dry-run` prints the commands. " + DATA,
+            "`nox -s experiments -- vae-methods` measures only the named results. "
+            "`nox -s experiments -- --dry-run` only prints the commands. " + DATA,
             table(("Result", "What is measured", "Name"), rows),
         ]
     )
 
 
 def page(name: str, results: Mapping[str, Any], pictures: Path) -> str:
-    """One file."""
+    """The page of one file."""
     experiment = experiment_of(name, results)
     parts = ["---\nhide: [toc]\n---", f"# {experiment.title}", experiment.what]
     own = OWN.get(name)
@@ -94,7 +96,7 @@ def page(name: str, results: Mapping[str, Any], pictures: Path) -> str:
 
 
 def provenance(name: str, experiment: Experiment, about: Mapping[str, Any]) -> Iterator[str]:
-    """Where a file comes from."""
+    """How a file was measured, and how to measure it again."""
     yield f"```sh\nnox -s experiments -- {name}\n```"
     folder = f"runs/experiments/{name}"
     command = shlex.join(experiment.words("DATA", f"{folder}.json", folder))
@@ -111,7 +113,7 @@ def provenance(name: str, experiment: Experiment, about: Mapping[str, Any]) -> I
 
 
 def shape(results: Mapping[str, Any], name: str, pictures: Path) -> Iterator[str]:
-    """A part for everything that a file holds: numbers by themselves first, settings last."""
+    """Sections for all keys of a file: single numbers first, settings last."""
     numbers = {key: value for key, value in results.items() if not isinstance(value, dict | list)}
     yield from sentences(numbers)
     keys = [key for key in results if key not in {*numbers, "about"}]
@@ -120,13 +122,13 @@ def shape(results: Mapping[str, Any], name: str, pictures: Path) -> Iterator[str
 
 
 def sentences(numbers: Mapping[str, Any]) -> Iterator[str]:
-    """Numbers by themselves."""
+    """Single numbers as sentences."""
     if numbers:
         yield " ".join(f"{heading(key)}: {shown(value)}." for key, value in numbers.items())
 
 
 def section(key: str, value: Any, name: str, pictures: Path) -> Iterator[str]:
-    """What one key holds, under its heading."""
+    """The section of one key."""
     if isinstance(value, Mapping) and value and all(map(is_row, value.values())):
         value = [{key.removesuffix("s"): inner, **entries} for inner, entries in value.items()]
     if isinstance(value, Mapping) and not is_row(value) and not has_rows(value):
@@ -151,12 +153,12 @@ def section(key: str, value: Any, name: str, pictures: Path) -> Iterator[str]:
 
 
 def has_rows(value: Mapping[str, Any]) -> bool:
-    """Whether this is a list of rows, and what is said of them."""
+    """Whether a value holds lists of rows."""
     return any(isinstance(entry, list) for entry in value.values())
 
 
 def is_row(value: Any) -> bool:
-    """Whether this is a table without tables in it."""
+    """Whether a value is a table without tables in it."""
     if not isinstance(value, Mapping):
         return False
     lists = [entry for entry in value.values() if isinstance(entry, list)]

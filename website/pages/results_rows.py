@@ -19,25 +19,26 @@ from .results_words import heading, phrase, shown
 
 NOTES = {
     "bias_squared": (
-        "*Bias squared* is an estimate that has no bias of its own: the squared distance of the "
-        "mean of all draws from the exact gradient, less the variance of that mean. Where the true "
-        "value is 0, the estimate is below 0 about as often as above."
+        "*Bias squared* is an unbiased estimate: the squared distance of the mean of all draws "
+        "from the exact gradient, less the variance of this mean. Where the true value is 0, the "
+        "estimate is below 0 about as often as above."
     ),
     "mean_of_halves": (
-        "The logarithm is concave: for every image, the mean of the bounds by two halves of the "
-        "samples is at most the bound by all of them. It is counted for how many images it is not."
+        "The logarithm is concave. So for every image, the mean of the bounds by two halves of the "
+        "samples is at most the bound by all samples. The table counts the images for which it "
+        "is not."
     ),
 }
-"""What a column means, where its head cannot say it."""
+"""Explanations of columns."""
 
 LINES = ("-", "--", ":")
-"""For each ten of lines the style, for there are ten colours."""
+"""One style for each group of ten lines, because there are ten colours."""
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def of_rows(value: Sequence[Mapping[str, Any]], name: str, pictures: Path) -> Iterator[str]:
-    """A table, and a picture for each key that holds a curve."""
+    """The table of rows, and a picture for each key that holds a curve."""
     rows = by_label(in_microseconds(comparable(value)))
     yield from tabulated(rows)
     yield from (note for key, note in NOTES.items() if any(key in row for row in value))
@@ -52,7 +53,7 @@ def of_rows(value: Sequence[Mapping[str, Any]], name: str, pictures: Path) -> It
 
 
 def comparable(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Without the seconds of whole runs: one that was resumed has those of its last part."""
+    """The rows without the seconds of whole runs: a resumed run counts only its last part."""
     return [
         {k: v for k, v in row.items() if k != "seconds" or "seconds_per_epoch" not in row}
         for row in rows
@@ -60,7 +61,7 @@ def comparable(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def in_microseconds(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The same, with times in microseconds if all are less than a millisecond."""
+    """The rows, with times in microseconds if all times are below a millisecond."""
     if any(row.get("seconds", 1) >= 1e-3 for row in rows):
         return list(rows)
     return [
@@ -70,7 +71,7 @@ def in_microseconds(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]
 
 
 def by_label(rows: Sequence[Mapping[str, Any]]) -> Rows:
-    """Rows under their words, several if only the seed tells them from each other."""
+    """Rows by their words. Rows that differ only in the seed are together."""
     together: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         words = (str(v) for v in row.values() if isinstance(v, str | bool))
@@ -82,9 +83,9 @@ def by_label(rows: Sequence[Mapping[str, Any]]) -> Rows:
 
 
 def tabulated(rows: Rows) -> Iterator[str]:
-    """Means, with standard deviations where there are several rows of the same words.
+    """A table of means, with standard deviations where rows differ only in the seed.
 
-    What all rows have in common is said once, and a single row stands upright.
+    What all rows have in common is said below the table. A single row becomes a column.
     """
     first = next(iter(rows.values()))[0]
     words = [key for key, value in first.items() if isinstance(value, str | bool)]
@@ -121,7 +122,7 @@ def tabulated(rows: Rows) -> Iterator[str]:
 
 
 def average(values: Sequence[Any]) -> str:
-    """The mean of what there is."""
+    """The mean ± the standard deviation of numbers; nothing if one is missing."""
     known = [value for value in values if isinstance(value, int | float)]
     if not known or len(known) < len(values):
         return shown(values[0]) if len(values) == 1 else ""

@@ -1,4 +1,4 @@
-"""Keys and values of measured results, as people write them."""
+"""Words for keys and values of measured results."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ NAMES = {
     "images_where_halves_are_above": "images for which this mean is above the bound",
     "mean_of_halves": "mean of the bounds by two halves of the samples",
 }
-"""Keys in other words than their own."""
+"""Phrases for keys that need other words."""
 
 WORDS = {"cpu": "CPU", "elbo": "ELBO", "kl": "KL", "stderr": "standard error"}
-"""Abbreviations, as people write them."""
+"""Abbreviations in their usual spelling."""
 
 
 def heading(key: str) -> str:
-    """A key as words."""
+    """A key as a heading."""
     words = phrase(key)
     return words[0].upper() + words[1:]
 
@@ -26,14 +26,19 @@ def phrase(key: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """A number with the digits that people read; anything else as it is."""
+    """A number with about four digits; anything else as it is."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: ""}[value]
     if isinstance(value, int):
         return f"{value:,}" if abs(value) >= 10_000 else str(value)
     if isinstance(value, float):
-        # A minus sign, for lines break at a hyphen.
+        # Browsers break lines at a hyphen, but not at a minus sign.
         return (f"{value:.4g}" if abs(value) < 100 else f"{value:.2f}").replace("-", "\u2212")
     if isinstance(value, list):
         return ", ".join(map(shown, value))
     return str(value)
+
+
+def digits(value: float) -> str:
+    """Three digits of a number, without exponent."""
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"

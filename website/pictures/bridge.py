@@ -1,4 +1,4 @@
-"""Draws a map between distributions: a law, and what becomes of it."""
+"""Draws a map between distributions: a distribution, and its images under the map."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .planes import Plane, planes, triangle
 
 
 def bridge(spec: Spec) -> Picture:
-    """A law, and what the directions of a map make of it, one after the other.
+    """A distribution, and its images under the directions of a map, one after the other.
 
-    The annotations of the functions say where a chain of laws can begin and how it goes on.
+    The annotations of the functions say with which distribution the chain begins.
     """
     module = torch_class(spec)
     steps = [getattr(module, direction.function) for direction in spec.directions]
@@ -33,15 +33,15 @@ def bridge(spec: Spec) -> Picture:
     titles = [type(chain[0]).__name__, *(step.__name__ for step in steps)]
     torch.manual_seed(0)
 
-    def drawn(law: Any) -> Plane:
-        samples = law.sample((SAMPLES,)).numpy()
-        return triangle(samples, lambda c: law.log_prob(torch.tensor(c)).numpy())
+    def drawn(distribution: Any) -> Plane:
+        samples = distribution.sample((SAMPLES,)).numpy()
+        return triangle(samples, lambda c: distribution.log_prob(torch.tensor(c)).numpy())
 
     return Picture(
-        f"{spec.name}-law",
-        f"What {spec.title} makes of a law",
-        f"Colour: density of {SAMPLES:,} samples. Lines: that of `log_prob`; colours change where "
-        "a line should run.",
+        f"{spec.name}-samples",
+        f"A distribution and its images under {spec.title}",
+        f"Colour: density of {SAMPLES:,} samples. Lines: the density by `log_prob`. The colours "
+        "change where a line should run.",
         partial(planes, list(zip(titles, map(drawn, chain), strict=True))),
     )
 

@@ -22,47 +22,49 @@ TEMPERATURES = (0.25, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Law:
+class DrawnDistribution:
     """One distribution in both packages, with its samples."""
 
     spec: Spec
     parameters: Mapping[str, Array]
     shown: tuple[str, ...]
-    """The parameters that its title names."""
+    """The names of the parameters that the title shows."""
 
     @cached_property
     def reference(self) -> Any:
-        """The one whose density is drawn."""
+        """The reference distribution, whose density is drawn."""
         return self.spec.reference_class(**self.parameters, **self.spec.arguments)
 
     @cached_property
     def torch(self) -> Any:
-        """The one whose samples are drawn."""
+        """The torch distribution, whose samples are drawn."""
         given = {name: torch.tensor(value) for name, value in self.parameters.items()}
         return torch_class(self.spec)(**given, **self.spec.arguments)
 
     @cached_property
     def samples(self) -> Array:
-        """`(SAMPLES, *event_shape)`.
+        """Samples of the torch distribution, `(SAMPLES, *event_shape)`.
 
         Raises:
-            ValueError: they do not have the density that will be drawn over them.
+            ValueError: the samples do not have the density that is drawn over them.
         """
         torch.manual_seed(0)
         samples = self.torch.sample((SAMPLES,)).numpy()
         p_value = sample_against_density(samples, self.reference)
         if p_value < ALARM_RATE:
-            raise ValueError(f"{self.spec} at {self.title}: samples without their density")
+            raise ValueError(
+                f"{self.spec} at {self.title}: samples do not have the density of the reference"
+            )
         return np.asarray(samples)
 
     @property
     def title(self) -> str:
-        """The parameters by which it differs from the others of its picture."""
+        """The parameters that differ between the distributions of one picture."""
         return "\n".join(f"{name} = {rounded(self.parameters[name])}" for name in self.shown)
 
     @property
     def dimensions(self) -> int:
-        """The number of free coordinates of a value; 0 of finitely many."""
+        """The number of free coordinates of a value; 0 if there are finitely many values."""
         return 0 if self.spec.discrete else self.reference.chart.chart_dim(self.torch.event_shape)
 
 
@@ -71,16 +73,18 @@ def torch_class(spec: Spec) -> Any:
     return getattr(relaxit_torch, spec.classes.torch)
 
 
-def laws(spec: Spec) -> list[Law]:
+def drawn_distributions(spec: Spec) -> list[DrawnDistribution]:
     """Four distributions: at four temperatures, or with four sets of parameters."""
     names = spec.parameterisations()[0]
     if "temperature" in names:
         chosen = place(spec, tuple(name for name in names if name != "temperature"), 0)
         return [
-            Law(spec, {**chosen, "temperature": np.asarray(temperature)}, ("temperature",))
+            DrawnDistribution(
+                spec, {**chosen, "temperature": np.asarray(temperature)}, ("temperature",)
+            )
             for temperature in TEMPERATURES
         ]
-    return [Law(spec, place(spec, names, start), names) for start in range(4)]
+    return [DrawnDistribution(spec, place(spec, names, start), names) for start in range(4)]
 
 
 def place(spec: Spec, names: tuple[str, ...], start: int) -> dict[str, Array]:
@@ -98,7 +102,7 @@ def place(spec: Spec, names: tuple[str, ...], start: int) -> dict[str, Array]:
 
 
 def rounded(value: Array) -> str:
-    """Numbers as a title has room for them."""
+    """Numbers with three digits, for a title."""
     if value.ndim == 0:
         return f"{value:.3g}"
     return "(" + ", ".join(rounded(entry) for entry in value) + ")"

@@ -1,4 +1,4 @@
-"""Draws laws in the plane: counts of samples in cells, and lines of equal density over them."""
+"""Draws distributions in the plane: counts of samples in cells under lines of equal density."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """One law: cells with the density of samples, a grid with the log density that they have."""
+    """One distribution: the density of samples in cells, and the log density on a grid."""
 
     cells: Array
-    """The corners of each, `(cells, corners, 2)`."""
+    """The corners of each cell, `(cells, corners, 2)`."""
     density: Array
-    """`(cells,)`, in the measure of the log density."""
+    """The density of samples in each cell, `(cells,)`, in the measure of the log density."""
     grid: Triangulation
     log_density: Array
     labels: tuple[str, str] | None
@@ -42,7 +42,7 @@ class Plane:
 
 
 def triangle(samples: Array, log_density: Callable[[Array], Array]) -> Plane:
-    """Points of the simplex of three categories; the base measure is that of two coordinates."""
+    """Points of the simplex of three categories. The base measure is Lebesgue in two of them."""
     pairs = _pairs(CELLS)
     right, up = np.array([1, 0]), np.array([0, 1])
     upright = np.stack([pairs, pairs + right, pairs + up], axis=1)
@@ -97,7 +97,7 @@ def rectangle(
 
 
 def planes(drawn: list[tuple[str, Plane]], theme: Theme) -> Figure:
-    """Panels, two in a row or three, with one scale, in steps of the square root of ten."""
+    """Panels, two or three in a row, with one scale in steps of the square root of ten."""
     columns = 3 if len(drawn) == 3 else 2
     rows = -(-len(drawn) // columns)
     seen = np.concatenate([plane.density for _, plane in drawn])
@@ -126,7 +126,7 @@ def planes(drawn: list[tuple[str, Plane]], theme: Theme) -> Figure:
 
 
 def _frame(axes: Axes, plane: Plane) -> None:
-    """What surrounds the cells."""
+    """Draws the axes, or the triangle, around the cells."""
     if plane.labels:
         axes.set(xlabel=plane.labels[0], ylabel=plane.labels[1])
         axes.autoscale_view()
@@ -148,5 +148,5 @@ def _pairs(steps: int) -> Array:
 
 
 def _with_last(pairs: Array) -> Array:
-    """The third coordinate too, `1 - c_1 - c_2`."""
+    """Appends the third coordinate, `1 - c_1 - c_2`."""
     return np.concatenate([pairs, 1 - pairs.sum(-1, keepdims=True)], axis=-1)

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from relaxit_reference import load_spec
 
-from .densities import law_picture
+from .densities import samples_picture
 from .themes import THEMES
 
 
 def main(name: str, target: Path) -> None:
-    """Writes the law of one distribution, on white."""
+    """Writes the picture of one distribution."""
     light, *_ = THEMES
     with light.apply():
-        law_picture(load_spec(name)).draw(light).savefig(
+        samples_picture(load_spec(name)).draw(light).savefig(
             target, dpi=110, transparent=False, facecolor="white", metadata={"Software": None}
         )
 

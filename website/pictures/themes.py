@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours that are read on one background."""
+    """Colours for one background."""
 
     name: str
     ink: str

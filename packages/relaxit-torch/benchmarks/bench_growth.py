@@ -22,15 +22,17 @@ def test_next_to_the_noise(record: Callable[..., None], method: str) -> None:
     """The floor: the noise in place, and one pass over memory. Eager, and with compiled `relax`."""
     of = METHODS[method]
     leaves = of.leaves(1024, 1000)
-    law = of.relaxation(*leaves)
+    distribution = of.relaxation(*leaves)
     compiled = compiled_relax(method)
 
     def floor() -> None:
-        law.noise().add_(1.0)
+        distribution.noise().add_(1.0)
 
     calls = {
         "sampler": step(of.ours, leaves, of.has_gradient),
-        "compiled": step(lambda *given: compiled(*given, law.noise()), leaves, of.has_gradient),
+        "compiled": step(
+            lambda *given: compiled(*given, distribution.noise()), leaves, of.has_gradient
+        ),
         "floor": floor,
     }
     times = in_turns(calls, 1.0)
@@ -107,8 +109,8 @@ def test_more_drawn_categories(record: Callable[..., None], backward: bool) -> N
 
     def khot(k: int) -> Call:
         def sampler(x: torch.Tensor) -> torch.Tensor:
-            law = rt.GumbelSoftmaxTopK(k, TEMPERATURE, logits=x, validate_args=False)
-            return law.rsample_khot()
+            distribution = rt.GumbelSoftmaxTopK(k, TEMPERATURE, logits=x, validate_args=False)
+            return distribution.rsample_khot()
 
         return step(sampler, [logits], backward)
 

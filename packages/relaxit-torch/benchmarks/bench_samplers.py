@@ -15,7 +15,7 @@ SIZES = [(64, 16), (1024, 1000), (10, 100_000)]
 DIRECTIONS = {"forward": False, "forward + backward": True}
 SAMPLERS = [(method, name) for method, of in METHODS.items() for name in of.samplers]
 COMPARED = [method for method, of in METHODS.items() if of.peers]
-SCORED = [method for method, of in METHODS.items() if of.laws]
+SCORED = [method for method, of in METHODS.items() if of.distributions]
 
 
 @pytest.mark.benchmark(max_time=0.5, min_rounds=10, warmup=True, warmup_iterations=5)
@@ -88,22 +88,25 @@ def test_log_prob(record: Callable[..., None], method: str) -> None:
     rows, columns = of.size(1024, 1000)
     value = of.relaxation(*leaves).sample()
 
-    def scorer(law: Callable[..., torch.distributions.Distribution]) -> Callable[..., Any]:
-        return lambda *given: law(*given).log_prob(value)
+    def scorer(distribution: Callable[..., torch.distributions.Distribution]) -> Callable[..., Any]:
+        return lambda *given: distribution(*given).log_prob(value)
 
-    calls = {name: step(scorer(law), leaves, True) for name, law in of.laws.items()}
+    calls = {
+        name: step(scorer(distribution), leaves, True)
+        for name, distribution in of.distributions.items()
+    }
     times = in_turns(calls, 1.0)
     ours = times["relaxit-torch"]
-    for name, of_law in times.items():
-        found = cost(scorer(of.laws[name]), leaves)
+    for name, of_one in times.items():
+        found = cost(scorer(of.distributions[name]), leaves)
         record(
             "log_prob",
             method=method,
             distribution=name,
             batch=rows,
             size=columns,
-            median_ms=median(of_law),
-            times_ours=times_as_long(of_law, ours),
+            median_ms=median(of_one),
+            times_ours=times_as_long(of_one, ours),
             kernels_forward=found["kernels_forward"],
             kernels_backward=found["kernels_backward"],
         )

@@ -108,7 +108,7 @@ class Method:
         return {"relaxit-torch": self.ours, **self.peers}
 
     @property
-    def laws(self) -> dict[str, Callable[..., td.Distribution]]:
+    def distributions(self) -> dict[str, Callable[..., td.Distribution]]:
         """All that score values, ours first."""
         return {"relaxit-torch": self.relaxation, **self.scoring} if self.has_density else {}
 
@@ -120,19 +120,21 @@ def method(
     **peers: Sampler,
 ) -> Method:
     """Construction and one sample, next to peers whose names have `_` in place of a space."""
-    laws = scoring or {}
-    named = {name: _sampler(law) for name, law in laws.items()}
+    distributions = scoring or {}
+    named = {name: _sampler(distribution) for name, distribution in distributions.items()}
     named = {name.replace("_", " "): peer for name, peer in peers.items()} | named
-    return Method(_sampler(relaxation), relaxation, named, laws, leaves)
+    return Method(_sampler(relaxation), relaxation, named, distributions, leaves)
 
 
-def _sampler(law: Callable[..., td.Distribution]) -> Sampler:
-    return lambda *given: law(*given).rsample()
+def _sampler(distribution: Callable[..., td.Distribution]) -> Sampler:
+    return lambda *given: distribution(*given).rsample()
 
 
-def _discrete(law: Callable[..., rt.RelaxedDistribution], **options: Any) -> Method:
+def _discrete(distribution: Callable[..., rt.RelaxedDistribution], **options: Any) -> Method:
     """A class of ours whose samples have no gradient."""
-    return Method(lambda *given: law(*given).sample(), law, has_gradient=False, **options)
+    return Method(
+        lambda *given: distribution(*given).sample(), distribution, has_gradient=False, **options
+    )
 
 
 def _gumbel_softmax(logits: Tensor) -> rt.GumbelSoftmax:

@@ -204,13 +204,13 @@ def estimate(estimator: Callable[..., Tensor], coupled_bits: bool, logits: Tenso
     # torch's OneHotCategorical asks for values as it is made, whatever its validate_args.
     relaxed = relaxit_torch.GumbelSoftmax(1.0, logits=logits, validate_args=False)
     bits = Independent(Bernoulli(logits=logits, validate_args=False), 1, validate_args=False)
-    law = bits if coupled_bits else relaxed.discrete
+    chosen = bits if coupled_bits else relaxed.discrete
 
     def f(value: Tensor) -> Tensor:
         weights = torch.arange(1, 4, dtype=value.dtype, device=value.device)
         return ((value * weights).sum(-1) + 0.3) ** 3
 
-    return estimator(law, f)
+    return estimator(chosen, f)
 
 
 @pytest.mark.parametrize("coupled_bits", [False, True], ids=["categories", "bits"])

@@ -103,8 +103,8 @@ def test_khot_vectors_cost_no_more_kernels_and_bytes_whatever_k_is() -> None:
         leaf = torch.randn(BATCH, 10_000, requires_grad=True)
 
         def sample(x: Tensor, k: int = k) -> Tensor:
-            law = rt.GumbelSoftmaxTopK(k, 0.5, logits=x, validate_args=False)
-            return law.rsample_khot()
+            top_k = rt.GumbelSoftmaxTopK(k, 0.5, logits=x, validate_args=False)
+            return top_k.rsample_khot()
 
         found[k] = cost(sample, [leaf])
         # Scores and result; of the drawn categories indices and sums.
@@ -124,10 +124,10 @@ def test_construction_without_validation_launches_nothing(case: Case) -> None:
 
 
 def test_the_log_density_takes_one_lgamma_of_each_row_at_most() -> None:
-    law = rt.GumbelSoftmaxTopK(2, 0.5, logits=torch.randn(BATCH, 10), validate_args=False)
-    value = law.sample()
-    for distribution in (rt.GumbelSoftmax(0.5, logits=law.logits, validate_args=False), law):
-        drawn = value[..., 0, :] if distribution is not law else value
+    top_k = rt.GumbelSoftmaxTopK(2, 0.5, logits=torch.randn(BATCH, 10), validate_args=False)
+    value = top_k.sample()
+    for distribution in (rt.GumbelSoftmax(0.5, logits=top_k.logits, validate_args=False), top_k):
+        drawn = value[..., 0, :] if distribution is not top_k else value
         with Kernels() as kernels:
             distribution.log_prob(drawn)
         full = [name for name in kernels.names if name == "lgamma"]

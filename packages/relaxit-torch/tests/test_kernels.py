@@ -165,17 +165,17 @@ def test_dual_numbers_have_the_derivative_of_the_twin(comparison: Comparison) ->
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
-@pytest.mark.parametrize("law", [rt.GumbelSoftmax, rt.BinaryConcrete, rt.LogitBinaryConcrete])
-def test_log_densities_have_a_hessian_in_every_mode(law) -> None:
+@pytest.mark.parametrize("family", [rt.GumbelSoftmax, rt.BinaryConcrete, rt.LogitBinaryConcrete])
+def test_log_densities_have_a_hessian_in_every_mode(family) -> None:
     torch.manual_seed(0)
-    relaxed = law(0.5, logits=torch.randn(4, dtype=torch.float64), validate_args=False)
+    relaxed = family(0.5, logits=torch.randn(4, dtype=torch.float64), validate_args=False)
     value = relaxed.sample()
 
     def density(value):
         return relaxed.log_prob(value).sum()
 
     def density_of_logits(logits):
-        return law(0.5, logits=logits, validate_args=False).log_prob(value).sum()
+        return family(0.5, logits=logits, validate_args=False).log_prob(value).sum()
 
     modes = torch.func.jacfwd, torch.func.jacrev
     for point, function in ((value, density), (relaxed.logits, density_of_logits)):

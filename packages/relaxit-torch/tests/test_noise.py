@@ -1,4 +1,4 @@
-"""Noise: the pure maps from integers at their extremes, and the laws."""
+"""Noise: the pure maps from integers at their extremes, and the distributions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from relaxit_torch.numerics import noise
 
 WIDTHS = {torch.float32: torch.int32, torch.float64: torch.int64}
 MAPS = [noise.uniform_from_integer, noise.gumbel_from_integer, noise.logistic_from_integer]
-LAWS = {
+SAMPLERS = {
     noise.uniform: stats.uniform.cdf,
     noise.gumbel: stats.gumbel_r.cdf,
     noise.logistic: stats.logistic.cdf,
@@ -29,9 +29,9 @@ def extremes(width: torch.dtype) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=str)
-@pytest.mark.parametrize("law", MAPS, ids=lambda law: law.__name__)
-def test_every_integer_gives_a_finite_number(law, width: torch.dtype) -> None:
-    assert torch.isfinite(law(extremes(width))).all()
+@pytest.mark.parametrize("sampler", MAPS, ids=lambda sampler: sampler.__name__)
+def test_every_integer_gives_a_finite_number(sampler, width: torch.dtype) -> None:
+    assert torch.isfinite(sampler(extremes(width))).all()
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=str)
@@ -77,18 +77,20 @@ def test_gumbel_noise_resolves_the_smallest_exponentials() -> None:
 
 @pytest.mark.parametrize("count", [2048, 102_400], ids=["few", "many"])
 @pytest.mark.parametrize("dtype", WIDTHS, ids=str)
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
-def test_the_law_of_the_noise(law, dtype: torch.dtype, count: int, device: str) -> None:
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.__name__)
+def test_the_distribution_of_the_noise(
+    sampler, dtype: torch.dtype, count: int, device: str
+) -> None:
     torch.manual_seed(51)
     shape = torch.Size([count])
     draws = range(102_400 // count)
-    drawn = torch.cat([law(shape, dtype=dtype, device=torch.device(device)) for _ in draws])
+    drawn = torch.cat([sampler(shape, dtype=dtype, device=torch.device(device)) for _ in draws])
     assert drawn.dtype == dtype
-    # Fixed seed; a correct law alarms with probability 1e-6.
-    assert stats.kstest(drawn.double().cpu().numpy(), LAWS[law]).pvalue > 1e-6
+    # Fixed seed; a correct sampler alarms with probability 1e-6.
+    assert stats.kstest(drawn.double().cpu().numpy(), SAMPLERS[sampler]).pvalue > 1e-6
 
 
-def test_the_largest_of_many_gumbels_do_not_tie_and_keep_their_law(device: str) -> None:
+def test_the_largest_of_many_gumbels_do_not_tie_and_keep_their_distribution(device: str) -> None:
     # The maximum of K Gumbel variables is Gumbel shifted by log K; a tail cut at 16.6 shows here.
     torch.manual_seed(52)
     drawn = noise.gumbel(
@@ -103,7 +105,7 @@ def test_the_largest_of_many_gumbels_do_not_tie_and_keep_their_law(device: str) 
 
 
 def test_100_000_equal_categories_have_one_winner_at_temperature_1(device: str) -> None:
-    # The greatest of K equal scores leads by L, P(L > x) = K / (1 + (K - 1) e^x). Ties, or a tail
+    # The largest of K equal scores leads by L, P(L > x) = K / (1 + (K - 1) e^x). Ties, or a tail
     # that ends too early, shrink the lead as a lower temperature would stretch it.
     torch.manual_seed(53)
     categories, leads, winners = 100_000, [], []
@@ -115,10 +117,10 @@ def test_100_000_equal_categories_have_one_winner_at_temperature_1(device: str) 
         winners.append(top.indices[:, 0].cpu())
     lead = torch.cat(leads).numpy()
     assert (lead > 0).all()
-    law = stats.kstest(lead, lambda x: 1 - categories / (1 + (categories - 1) * np.exp(x)))
+    leads_test = stats.kstest(lead, lambda x: 1 - categories / (1 + (categories - 1) * np.exp(x)))
     even = stats.kstest(torch.cat(winners).numpy() / categories, stats.uniform.cdf)
-    # Fixed seed; a correct law alarms with probability 1e-6 in each.
-    assert law.pvalue > 1e-6
+    # Fixed seed; a correct sampler alarms with probability 1e-6 in each.
+    assert leads_test.pvalue > 1e-6
     assert even.pvalue > 1e-6
 
 
@@ -135,17 +137,17 @@ def test_compiled_code_has_no_guard_on_the_number_of_draws() -> None:
 
 @pytest.mark.parametrize("count", [1_000, 10_000])
 def test_float16_noise_is_finite(count: int, device: str) -> None:
-    for law in LAWS:
-        drawn = law(torch.Size([count]), dtype=torch.float16, device=torch.device(device))
+    for sampler in SAMPLERS:
+        drawn = sampler(torch.Size([count]), dtype=torch.float16, device=torch.device(device))
         assert drawn.dtype == torch.float16
         assert torch.isfinite(drawn).all()
 
 
 @pytest.mark.parametrize("count", [2048, 2049], ids=["few", "many"])
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
-def test_vmap_draws_noise_of_its_own_for_each_element(law, count: int) -> None:
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.__name__)
+def test_vmap_draws_noise_of_its_own_for_each_element(sampler, count: int) -> None:
     def draw(x: torch.Tensor) -> torch.Tensor:
-        return x + law(torch.Size([count]), dtype=torch.float32, device=torch.device("cpu"))
+        return x + sampler(torch.Size([count]), dtype=torch.float32, device=torch.device("cpu"))
 
     drawn = torch.func.vmap(draw, randomness="different")(torch.zeros(2))
     assert drawn.shape == (2, count)

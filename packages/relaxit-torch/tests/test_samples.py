@@ -63,14 +63,17 @@ def test_the_mean_and_variance_are_those_of_samples(spec: Spec, build) -> None:
     parameters = strategies.random_parameters(
         spec, np.random.default_rng(36), batch_shape=(5,), ranges=spec.moderate
     )
-    law = build(spec, parameters)
-    sample = law.sample((SAMPLES,))
+    distribution = build(spec, parameters)
+    sample = distribution.sample((SAMPLES,))
     deviation = sample.std(0) / SAMPLES**0.5
     # A normal deviate exceeds 6 with probability 2e-9; there are at most 15 of them.
-    assert bool(((sample.mean(0) - law.mean).abs() <= 6 * deviation + 1e-12).all())
-    square = (sample - law.mean) ** 2
+    assert bool(((sample.mean(0) - distribution.mean).abs() <= 6 * deviation + 1e-12).all())
+    square = (sample - distribution.mean) ** 2
     assert bool(
-        ((square.mean(0) - law.variance).abs() <= 6 * square.std(0) / SAMPLES**0.5 + 1e-12).all()
+        (
+            (square.mean(0) - distribution.variance).abs()
+            <= 6 * square.std(0) / SAMPLES**0.5 + 1e-12
+        ).all()
     )
 
 

@@ -58,7 +58,7 @@ class LeastLikelyCategory:
         return one_hot(-(scores(probs, logits) + 0 * temperature[..., None] + noise[..., 0, :]))
 
 
-class TemperedLaw:
+class TemperedProbabilities:
     """Scores softmax(logits / temperature); only the backward pass has a temperature."""
 
     pretends = "GumbelRao(samples=2)"

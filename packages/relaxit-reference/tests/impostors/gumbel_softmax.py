@@ -287,7 +287,7 @@ class DensityOfTheBackwardPass:
         return log_density(value, backward_temperature, probs, logits)
 
 
-class ForwardTemperatureInTheLaw:
+class ForwardTemperatureInTheDensity:
     """Scores softmax(logits / temperature), as if hard samples had a forward temperature."""
 
     pretends = "GumbelSoftmax(hard=True, backward_temperature)"

@@ -18,7 +18,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
-from torchvision.datasets import MNIST  # type: ignore[import-untyped]
+from torchvision.datasets import MNIST
 
 from relaxit_vae.errors import InputError
 from relaxit_vae.seeds import seed_for

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 from torch.distributions import Distribution
 from torch.utils.tensorboard import SummaryWriter
-from torchvision.utils import make_grid, save_image  # type: ignore[import-untyped]
+from torchvision.utils import make_grid, save_image
 
 SCALE = 3
 """Screen pixels per image pixel."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import torch
@@ -69,8 +70,8 @@ class RelaxedDistribution(TorchDistribution):
     | `_infer_event_shape()` | `event_shape` | the last dimensions of a parameter |
     | `_noise_event_shape` | `noise` | `event_shape` |
 
-    In a hook all tensors are at least float32. Tensors of the batch shape, such as a temperature,
-    meet events by `_per_event`.
+    In a hook that returns a tensor, all tensors are at least float32. `_per_event` gives a tensor
+    of the batch shape, such as a temperature, the dimensions of an event.
 
     Args:
         parameters: by name; numbers or tensors. None of them is changed.
@@ -85,6 +86,7 @@ class RelaxedDistribution(TorchDistribution):
     """
 
     has_rsample = True
+    _switches: Mapping[str, bool] = MappingProxyType({})
     hard: bool = False
     """Whether samples are discrete."""
     support: Any
@@ -330,7 +332,11 @@ class RelaxedDistribution(TorchDistribution):
         Raises:
             NotImplementedError: the class has no such member.
         """
-        return self._uniform()
+        made = self._in_float32()._uniform()
+        if made._dtype == self._dtype:
+            return made
+        tensors = {n: v.to(self._dtype) for n, v in made._given.items() if isinstance(v, Tensor)}
+        return made._with(**tensors)
 
     # -- moments ----------------------------------------------------------------------------------
 
@@ -426,7 +432,7 @@ class RelaxedDistribution(TorchDistribution):
     """The float32 copy of half precision."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.arg_constraints or name == "hard":
+        if name in self.arg_constraints or name in self._switches or name == "hard":
             raise AttributeError(
                 f"{name} of {self._name} is read-only: make a new distribution with another {name}"
             )

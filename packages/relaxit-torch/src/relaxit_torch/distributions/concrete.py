@@ -72,8 +72,10 @@ def log_density(
     *,
     present: Tensor | None = None,
 ) -> Tensor:
-    r"""Maddison et al., equation 26: $\log \Gamma(K) + (K - 1) \log \tau + \sum_k (t_k - s_k)
-    - K \log \sum_k e^{t_k}$ with $t = \log \pi - \tau y$, for `K` functions of $y$.
+    r"""The log density of `K` functions of $y$ (Maddison et al., equation 26).
+
+    $$\log \Gamma(K) + (K - 1) \log \tau + \sum_k (t_k - s_k) - K \log \sum_k e^{t_k},
+      \qquad t = \log \pi - \tau y.$$
 
     Args:
         log_value: $y$, the logarithms of a relaxed category, `(*shape, K)`; finite everywhere.
