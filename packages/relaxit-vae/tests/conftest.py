@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
-from relaxit_vae import Config
-from relaxit_vae.data import Images, load_images
+from relaxit_vae import VAE, Config
+from relaxit_vae.data import Images, Split, load_images
 
 torch.set_num_threads(1)  # the models are tiny: more threads only wait for each other
 
@@ -23,7 +24,8 @@ def mnist(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("data")
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for split, prefix, count in [("train", "train", 100), ("test", "t10k", 50)]:
+    parts: list[tuple[Split, str, int]] = [("train", "train", 100), ("test", "t10k", 50)]
+    for split, prefix, count in parts:
         images = load_images(split)
         write_idx(raw / f"{prefix}-images-idx3-ubyte", images.pixels[:count])
         write_idx(raw / f"{prefix}-labels-idx1-ubyte", images.labels[:count])
@@ -33,6 +35,19 @@ def mnist(tmp_path_factory) -> Path:
 @pytest.fixture
 def few(mnist) -> Images:
     return load_images("train", mnist)
+
+
+@pytest.fixture
+def codes(monkeypatch) -> list[Tensor]:
+    """The codes that decoders were given."""
+    seen, decode = [], VAE.decode
+
+    def recorded(model: VAE, code: Tensor) -> Tensor:
+        seen.append(code)
+        return decode(model, code)
+
+    monkeypatch.setattr(VAE, "decode", recorded)
+    return seen
 
 
 @pytest.fixture

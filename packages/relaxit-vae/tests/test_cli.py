@@ -122,6 +122,7 @@ def test_errors_are_one_line_and_a_status(arguments, complaint, tmp_path, monkey
 
 def test_every_command_is_a_function_too():
     for command in app.registered_commands:
+        assert command.callback is not None
         name = command.name or command.callback.__name__
         assert callable(getattr(relaxit_vae, name))
 

@@ -28,12 +28,12 @@ def test_a_code_is_the_discrete_variable():
 def test_a_correlated_bit_is_the_sign_of_a_normal_variable_with_its_probability():
     logits = torch.tensor([-70.0, -3.0, 0.0, 1.0, 5.0], requires_grad=True)
     code = Code.of(correlated(logits, torch.eye(5)))
-    assert torch.allclose(
-        torch.special.log_ndtr(code.distribution.loc), logits.sigmoid().log(), atol=1e-4
-    )
+    signs = code.distribution
+    assert isinstance(signs, SignsOfNormal)
+    assert torch.allclose(torch.special.log_ndtr(signs.loc), logits.sigmoid().log(), atol=1e-4)
     assert torch.equal(code.read(torch.tensor([-0.1, 0.1])), torch.tensor([0.0, 1.0]))
     assert torch.allclose(code.mean(), logits.sigmoid())
-    (gradient,) = torch.autograd.grad(code.distribution.loc[2], logits)
+    (gradient,) = torch.autograd.grad(signs.loc[2], logits)
     assert gradient[2].item() == pytest.approx(math.sqrt(2 * math.pi) / 4)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from relaxit_vae import InputError, data
-from relaxit_vae.data import Digits, IndexBatches, load_images, read_idx
+from relaxit_vae.data import Digits, IndexBatches, Piece, load_images, read_idx
 
 HEADER = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28])
 GOOD = HEADER + bytes(2 * 28 * 28)
@@ -82,6 +82,7 @@ def test_evaluation_is_given_whole_blocks():
     digits = Digits(None, test, batch_size=130)
     index = torch.arange(130, 250)
     piece = digits.transfer_batch_to_device((index, 120), torch.device("cpu"), 0)
+    assert isinstance(piece, Piece)
     assert (piece.first_block, piece.start, piece.stop) == (1, 30, 150)
     assert torch.equal(piece.images, test[100:300])
 

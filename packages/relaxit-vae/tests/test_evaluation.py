@@ -3,9 +3,11 @@
 import dataclasses
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from relaxit_vae import VAE, Config, evaluate, train
 from relaxit_vae.codes import Code
@@ -29,12 +31,15 @@ def fresh(**options):
     """
     torch.manual_seed(0)
     model = VAE(Config(hidden=(16,), binarize="threshold", **options)).eval()
+    encoded, decoded = model.encoder[-1], model.decoder[-1]
+    assert isinstance(encoded, nn.Linear)
+    assert isinstance(decoded, nn.Linear)
     with torch.no_grad():
-        model.encoder[-1].weight *= 3
+        encoded.weight *= 3
         prior = model.latent.prior()
         raw = [model.latent.transforms[n].inv(getattr(prior, n)) for n in model.latent.row.emits]
-        model.encoder[-1].bias.copy_(torch.cat([values.flatten() for values in raw]))
-        model.decoder[-1].weight *= 0.4
+        encoded.bias.copy_(torch.cat([values.flatten() for values in raw]))
+        decoded.weight *= 0.4
         for raw in model.latent.shared.values():
             raw += 0.1
     return model
@@ -157,7 +162,7 @@ def test_the_default_objective_is_below_the_likelihood_of_a_model_that_is_evalua
 @pytest.fixture(scope="module")
 def run(mnist, tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluation") / "run"
-    options = {"epochs": 1, "hidden": (16,), "variables": 4, "binarize": "dynamic"}
+    options: dict[str, Any] = {"epochs": 1, "hidden": (16,), "variables": 4, "binarize": "dynamic"}
     return train(Config(data_dir=mnist, output=folder, **options), quiet=True)
 
 
@@ -194,4 +199,5 @@ def test_pieces_of_blocks_add_up(images):
         moments(model, Piece(test[100:250], 1, 30, 150), **options),
     ]
     for name, sums in whole.items():
-        assert torch.allclose(sum(part[name] for part in parts), sums, rtol=1e-6), name
+        added = torch.stack([part[name] for part in parts]).sum(0)
+        assert torch.allclose(added, sums, rtol=1e-6), name

@@ -14,11 +14,12 @@ def imports(path, modules):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name} has a relative import"
+            assert node.module is not None
             names = [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
         else:
             continue
         for name in names:
-            package, _, rest = str(name).partition(".")
+            package, _, rest = name.partition(".")
             module = rest.partition(".")[0]
             if package == PACKAGE and module in modules:
                 yield module

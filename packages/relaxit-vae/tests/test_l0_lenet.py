@@ -19,6 +19,8 @@ PENALTY = 0.1
 def script():
     path = Path(__file__).parents[1] / "scripts" / "prune_lenet.py"
     location = importlib.util.spec_from_file_location("prune_lenet", path)
+    assert location is not None
+    assert location.loader is not None
     module = importlib.util.module_from_spec(location)
     location.loader.exec_module(module)
     return module

@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 import torch
-from torch.distributions import kl_divergence
+from torch.distributions import Bernoulli, kl_divergence
 
 import relaxit_torch
 from relaxit_torch import BinaryConcrete, GaussianRelaxedBernoulli, RelaxedDistribution
@@ -158,7 +158,12 @@ def test_a_mean_is_drawn_only_without_a_closed_form(name, monkeypatch):
     code = (latent := build(name, variables=3, categories=4)).code(latent.prior())
     closed_form = has(lambda: code.distribution.mean)
     drawn, sample = [], type(code.distribution).sample
-    monkeypatch.setattr(type(code.distribution), "sample", lambda *a: drawn.append(a) or sample(*a))
+
+    def recorded(*arguments):
+        drawn.append(arguments)
+        return sample(*arguments)
+
+    monkeypatch.setattr(type(code.distribution), "sample", recorded)
     assert code.mean().shape == latent.code_shape
     assert bool(drawn) != closed_form
 
@@ -223,6 +228,7 @@ def test_default_sizes_and_shapes(name, event, sizes, hard):
     value = posterior.rsample()
     assert torch.isin(value, torch.tensor([0.0, 1.0])).all() == hard
     (value * torch.randn_like(value)).sum().backward()
+    assert encoded.grad is not None
     assert (encoded.grad != 0).all()
 
 
@@ -370,4 +376,6 @@ def test_what_the_class_refuses_is_reported_in_its_words():
 
 def test_a_code_is_the_discrete_distribution():
     posterior = two(build("hard-concrete", variables=3))
-    assert torch.equal(Code.of(posterior).distribution.logits, posterior.discrete.logits)
+    distribution = Code.of(posterior).distribution
+    assert isinstance(distribution, Bernoulli)
+    assert torch.equal(distribution.logits, posterior.discrete.logits)

@@ -13,14 +13,6 @@ def model(**options):
     return VAE(Config(hidden=(16,), **options))
 
 
-@pytest.fixture
-def codes(monkeypatch):
-    """The codes that decoders were given."""
-    seen, decode = [], VAE.decode
-    monkeypatch.setattr(VAE, "decode", lambda self, code: seen.append(code) or decode(self, code))
-    return seen
-
-
 def is_discrete(code):
     return ((code == 0) | (code == 1)).all().item()
 

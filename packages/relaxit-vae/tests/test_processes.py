@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -59,8 +60,8 @@ def test_the_mean_gradient_of_unequal_shares_equals_the_gradient_of_the_whole_ba
     The expectation over all codes is exact, so that shares and batch differ by no noise.
     """
     torch.manual_seed(0)
-    options = {"latent": "gumbel-softmax", "variables": 2, "categories": 3, "hidden": (16,)}
-    vae = VAE(Config(estimator="exact", **options)).double()
+    options: dict[str, Any] = {"latent": "gumbel-softmax", "variables": 2, "categories": 3}
+    vae = VAE(Config(estimator="exact", hidden=(16,), **options)).double()
     images = few[:15].double()
     parameters = [parameter for parameter in vae.parameters() if parameter.requires_grad]
     whole = torch.autograd.grad(-vae.objective(images).elbo.mean(), parameters)

@@ -148,7 +148,7 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match=r"No space left on device: .*last\.ckpt"):
         AtomicCheckpointIO().save_checkpoint({"a": 2}, path)
     assert path.read_bytes() == before
@@ -157,17 +157,22 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
 
 def test_it_is_on_the_disk_before_it_is_in_place(tmp_path, monkeypatch):
     events = []
+
+    def noted(name, function):
+        def call(*arguments):
+            events.append(name)
+            return function(*arguments)
+
+        return call
+
     for name in ("fsync", "replace"):
-        original = getattr(os, name)
-        monkeypatch.setattr(
-            files.os, name, lambda *a, n=name, f=original: events.append(n) or f(*a)
-        )
+        monkeypatch.setattr(os, name, noted(name, getattr(os, name)))
     AtomicCheckpointIO().save_checkpoint({"a": 1}, tmp_path / "last.ckpt")
     assert events == ["fsync", "replace", "fsync"]  # the file, its name, the folder
 
 
 def test_a_full_disk_stops_the_run_and_leaves_the_last_checkpoint(config, monkeypatch):
-    written, write = [], checkpoints.write_bytes
+    written, write = [], files.write_bytes
 
     def sometimes_full(path, content):
         written.append(path)

@@ -1,6 +1,7 @@
 import csv
 import json
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 import torch
@@ -25,8 +26,9 @@ from relaxit_vae.runs import values
 def run(mnist, tmp_path_factory):
     """One tiny finished run that several tests look at."""
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    options = {"latent": "gumbel-softmax", "variables": 3, "categories": 5, "hidden": (16,)}
-    return train(Config(epochs=2, data_dir=mnist, output=folder, **options), quiet=True)
+    options: dict[str, Any] = {"latent": "gumbel-softmax", "variables": 3, "categories": 5}
+    config = Config(epochs=2, hidden=(16,), data_dir=mnist, output=folder, **options)
+    return train(config, quiet=True)
 
 
 def metrics(run):
