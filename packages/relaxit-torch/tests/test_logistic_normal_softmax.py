@@ -222,7 +222,7 @@ def test_the_divergence_to_a_dirichlet_distribution_says_what_to_do_instead() ->
 
 def test_there_is_no_discrete_variable_and_the_error_says_which_distribution_has_one() -> None:
     distribution = distributions(9)["scale"]
-    with pytest.raises(NotImplementedError, match="take InvertibleGaussian"):
+    with pytest.raises(NotImplementedError, match="Use InvertibleGaussian"):
         _ = distribution.discrete
     with pytest.raises(NotImplementedError, match="has no hardening map"):
         distribution.harden(distribution.sample())
