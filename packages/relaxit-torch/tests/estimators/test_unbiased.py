@@ -69,7 +69,7 @@ def test_float32_is_unbiased_too(case: EstimatorCase, problem: Problem) -> None:
     assert_mean(gradient.double(), expected, rounding=1e-5)
 
 
-# Published numbers. Those of the quadratic benchmark are in test_quadratic_benchmark.py.
+# Published numbers. The quadratic benchmark has its own in test_quadratic_benchmark.py.
 
 
 def tied_bits(estimator: Estimator, draws: int) -> Tensor:
